@@ -1,0 +1,7 @@
+//! x
+/// x
+#[derive(Debug, Clone)]
+pub struct AliasTable;
+/// x
+#[derive(Debug)]
+pub struct BadAlias;

@@ -1,0 +1,2 @@
+pub mod contract;
+pub use contract::*;
