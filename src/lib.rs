@@ -12,3 +12,4 @@ pub mod wire;
 pub mod rpc;
 pub mod domain;
 pub mod store;
+pub mod http;
