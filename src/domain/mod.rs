@@ -8,13 +8,14 @@
 mod id;
 mod status;
 mod alias;
+mod mask;
 mod reason;
 mod merge;
 mod limit;
 mod command;
 mod event;
 
-pub use alias::{AliasTable, BadAlias};
+pub use alias::{AliasTable, BadAlias, UnknownStatusText};
 pub use command::{
     Command, ExpectedResource, NewRestore, Outcome, Refusal, ResourceUpdate, Sender,
 };
