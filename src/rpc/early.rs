@@ -1,0 +1,106 @@
+//! How a cast rests in a table until its restore is recorded.
+//!
+//! Takes the body of an update that dispatches well, gives a text that dispatches to the same
+//! command and sender, with the credentials of its context null and its reasons and names as they
+//! would be stored. It may become a dead letter later, so all else stays as it came.
+
+use serde_json::{Map, Value};
+
+use crate::domain::{Limits, clean_name, clean_reason};
+use crate::wire::{open, redact_entry, seal, without_body};
+
+/// The form in which a cast may rest, for a body that dispatches to a command that may wait; of
+/// another body only what a dead letter would keep of one that does not parse. ASCII, so that any
+/// column holds it.
+pub fn resting_body(body: &[u8], limits: &Limits) -> String {
+    let Ok(mut message) = open(body) else {
+        return without_body(body);
+    };
+    for (key, value) in &mut message {
+        match value {
+            Value::Object(args) if key == "args" => clean_texts(args, limits),
+            other => redact_entry(key, other),
+        }
+    }
+    String::from_utf8(seal(&message)).expect("JSON is written as UTF-8")
+}
+
+/// Puts the cleaned form of each reason and name. Cleaning twice is cleaning once, so the command
+/// stays the same.
+fn clean_texts(args: &mut Map<String, Value>, limits: &Limits) {
+    for (key, value) in args {
+        match (key.as_str(), &mut *value) {
+            ("reason", Value::String(text)) => {
+                *value = clean_reason(text, limits.reason_chars).into();
+            }
+            ("name", Value::String(text)) => *value = clean_name(text).into(),
+            ("resources", Value::Array(items)) => {
+                for item in items {
+                    match item {
+                        Value::Object(item) => clean_texts(item, limits),
+                        other => redact_entry("", other),
+                    }
+                }
+            }
+            (key, other) => redact_entry(key, other),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::AliasTable;
+    use crate::rpc::{Action, Dispatcher};
+    use crate::wire::dumps;
+
+    #[test]
+    fn what_rests_dispatches_to_the_same_command_and_sender_and_holds_no_secret() {
+        let limits = Limits { reason_chars: 60, ..Limits::default() };
+        let dispatcher = Dispatcher::new(Arc::new(AliasTable::default()), limits);
+        let restore_id = "f30fe76e-4715-4cf8-aff3-13deea7170c3";
+        let item = json!({
+            "resource_type": "OS::Trove::Instance", "resource_id": "a", "status": "BUILD",
+            "reason": format!("restore_auth \u{0}{{ http://u:SECRET@h/ {}", "é".repeat(100)),
+            "name": "n\u{202e}ame http://u:SECRET@h",
+        });
+        let mut single = item.as_object().unwrap().clone();
+        single.insert("restore_id".to_owned(), restore_id.into());
+        for (method, args) in [
+            ("update_resource_status", Value::Object(single)),
+            ("update_resources_status", json!({"restore_id": restore_id, "resources": [item]})),
+            (
+                "update_restore_status",
+                json!({"restore_id": restore_id, "status": "fail", "reason": "\u{0}"}),
+            ),
+            (
+                "expect_resources",
+                json!({"restore_id": restore_id, "resources":
+                    [{"resource_type": "t", "source_id": "s", "name": "x\ty"}]}),
+            ),
+        ] {
+            let body = dumps(&json!({
+                "method": method, "version": "1.1", "args": args, "_unique_id": "u",
+                "_context_auth_token": "SECRET", "_context_auth_token_info": {"a": "SECRET"},
+                "_context_service_catalog": ["SECRET"], "_context_project_id": "p",
+                "_context_user_id": "é", "other": {"restore_auth": "SECRET"},
+            }));
+            let sent = dispatcher.dispatch(body.as_bytes());
+            assert!(matches!(sent.action, Action::Commit { .. }), "{sent:?}");
+            let rest = resting_body(body.as_bytes(), &limits);
+            assert!(!rest.contains("SECRET"), "{rest}");
+            assert!(rest.is_ascii());
+            assert_eq!(dispatcher.dispatch(rest.as_bytes()), sent);
+            assert_eq!(resting_body(rest.as_bytes(), &limits), rest);
+        }
+    }
+
+    #[test]
+    fn what_is_no_message_rests_without_its_body() {
+        assert!(resting_body(b"_context_auth_token=SECRET", &Limits::default()).contains("***"));
+    }
+}

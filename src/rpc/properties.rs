@@ -1,0 +1,135 @@
+//! AMQP properties as JSON text, for a message that rests in a table.
+//!
+//! Takes and gives [`Properties`]. What a row cannot be read of is left out: properties decorate a
+//! dead letter, and must never keep it from being sent.
+
+use serde_json::{Map, Value};
+
+use crate::transport::{HeaderValue, Properties};
+use crate::wire::{dumps, loads};
+
+/// The properties as a JSON object; absent ones are left out.
+pub fn properties_to_json(properties: &Properties) -> String {
+    let mut keys = Map::new();
+    let mut put = |key: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            keys.insert(key.to_owned(), value);
+        }
+    };
+    let text = |value: &Option<String>| value.clone().map(Value::from);
+    put("content_type", text(&properties.content_type));
+    put("content_encoding", text(&properties.content_encoding));
+    put("delivery_mode", properties.delivery_mode.map(Value::from));
+    put("priority", properties.priority.map(Value::from));
+    put("correlation_id", text(&properties.correlation_id));
+    put("reply_to", text(&properties.reply_to));
+    put("expiration", text(&properties.expiration));
+    put("message_id", text(&properties.message_id));
+    put("timestamp", properties.timestamp.map(Value::from));
+    put("type", text(&properties.kind));
+    put("user_id", text(&properties.user_id));
+    put("app_id", text(&properties.app_id));
+    if !properties.headers.is_empty() {
+        let headers = properties.headers.iter();
+        let headers = headers.map(|(name, value)| (name.clone(), header_to_json(value)));
+        put("headers", Some(Value::Object(headers.collect())));
+    }
+    dumps(&keys)
+}
+
+/// The properties of a text that [`properties_to_json`] wrote.
+pub fn properties_from_json(text: &str) -> Properties {
+    let Ok(Value::Object(keys)) = loads(text) else {
+        return Properties::default();
+    };
+    let text = |key: &str| keys.get(key).and_then(Value::as_str).map(str::to_owned);
+    let number = |key: &str| keys.get(key).and_then(Value::as_u64);
+    let octet = |key: &str| number(key).and_then(|n| u8::try_from(n).ok());
+    let headers = keys.get("headers").and_then(Value::as_object).into_iter().flatten();
+    Properties {
+        content_type: text("content_type"),
+        content_encoding: text("content_encoding"),
+        delivery_mode: octet("delivery_mode"),
+        priority: octet("priority"),
+        correlation_id: text("correlation_id"),
+        reply_to: text("reply_to"),
+        expiration: text("expiration"),
+        message_id: text("message_id"),
+        timestamp: number("timestamp"),
+        kind: text("type"),
+        user_id: text("user_id"),
+        app_id: text("app_id"),
+        headers: headers
+            .filter_map(|(name, value)| Some((name.clone(), header_from_json(value)?)))
+            .collect(),
+    }
+}
+
+/// A double is an object of its own, so that it is not taken for a whole number, and since JSON
+/// has no infinite ones.
+fn header_to_json(value: &HeaderValue) -> Value {
+    match value {
+        HeaderValue::Text(text) => Value::from(text.as_str()),
+        HeaderValue::Integer(number) => Value::from(*number),
+        HeaderValue::Boolean(flag) => Value::from(*flag),
+        HeaderValue::Double(number) => {
+            Value::Object(Map::from_iter([("double".to_owned(), Value::from(number.to_string()))]))
+        }
+        HeaderValue::Void => Value::Null,
+    }
+}
+
+fn header_from_json(value: &Value) -> Option<HeaderValue> {
+    Some(match value {
+        Value::Null => HeaderValue::Void,
+        Value::Bool(flag) => HeaderValue::Boolean(*flag),
+        Value::Number(number) => HeaderValue::Integer(number.as_i64()?),
+        Value::String(text) => HeaderValue::Text(text.clone()),
+        Value::Object(object) => HeaderValue::Double(object.get("double")?.as_str()?.parse().ok()?),
+        Value::Array(_) => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn properties_round_trip() {
+        let full = Properties {
+            content_type: Some("application/json".to_owned()),
+            content_encoding: Some("utf-8".to_owned()),
+            delivery_mode: Some(1),
+            priority: Some(9),
+            correlation_id: Some("c\u{0}é".to_owned()),
+            reply_to: Some("r".to_owned()),
+            expiration: Some("60000".to_owned()),
+            message_id: Some("m".to_owned()),
+            timestamp: Some(u64::MAX),
+            kind: Some("k".to_owned()),
+            user_id: Some("u".to_owned()),
+            app_id: Some("a".to_owned()),
+            headers: [
+                ("text".to_owned(), HeaderValue::from("x")),
+                ("integer".to_owned(), HeaderValue::Integer(i64::MIN)),
+                ("boolean".to_owned(), HeaderValue::Boolean(true)),
+                ("double".to_owned(), HeaderValue::Double(2.0)),
+                ("infinite".to_owned(), HeaderValue::Double(f64::NEG_INFINITY)),
+                ("void".to_owned(), HeaderValue::Void),
+            ]
+            .into(),
+        };
+        for properties in [full, Properties::oslo(), Properties::default()] {
+            let text = properties_to_json(&properties);
+            assert!(text.is_ascii());
+            assert_eq!(properties_from_json(&text), properties);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_left_out() {
+        assert_eq!(properties_from_json("nonsense"), Properties::default());
+        let read = properties_from_json(r#"{"priority": 700, "app_id": 1, "headers": {"a": []}}"#);
+        assert_eq!(read, Properties::default());
+    }
+}
