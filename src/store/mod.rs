@@ -1,2 +1,56 @@
+//! The database: what is known of restores, what is still to be published, what came too early.
+//! The only room that names diesel; three databases behind one [`Store`].
+//!
+//! Takes batches of commands, gives their outcomes and events. When a call that writes returns
+//! `Ok`, its transaction is committed; on an error nothing is, except in [`StoreError::Doubt`],
+//! where nobody knows. Every rule is a merge, so doing a batch again is always right.
+//!
+//! ```text
+//! options ─▶ pool ─▶ connection ─▶ link ─▶ connect/{postgresql,mysql,sqlite}
+//!                        │                      fault: what an error means
+//!   batch/ publishers early dictionaries        statement: the same act in three dialects
+//! ```
+
 pub mod contract;
+mod options;
+mod statement;
+mod fault;
+mod connect;
+mod link;
+mod pool;
+mod connection;
+mod migrate;
+
 pub use contract::*;
+pub use migrate::{MigrateError, MigrationReport, SCHEMA_VERSION};
+pub use options::{Dialect, SslMode, StoreOptions, TlsOptions};
+
+use std::time::Duration;
+
+use pool::Pools;
+
+/// A database, reached through pools of connections; cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    pools: Pools,
+    lease: Duration,
+    resources_per_restore: u64,
+}
+
+impl Store {
+    /// Opens a store; connects when it is first asked for something.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Fatal`] for a URL that no database can be reached with.
+    pub fn new(options: StoreOptions) -> Result<Self, StoreError> {
+        let pools = Pools::new(&options)?;
+        let StoreOptions { lease, resources_per_restore, .. } = options;
+        Ok(Self { pools, lease, resources_per_restore })
+    }
+
+    /// Which database it is.
+    pub fn dialect(&self) -> Dialect {
+        self.pools.dialect
+    }
+}

@@ -1,0 +1,30 @@
+-- History and outbox in one: committed with the change, never changed.
+-- counts: JSON, of an event of the restore as a whole.
+CREATE TABLE restore_events (
+    publisher_id VARCHAR(36) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    number BIGINT NOT NULL,
+    host VARCHAR(255) NOT NULL,
+    event_type VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    restore_id VARCHAR(36) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    project_id VARCHAR(255) NOT NULL,
+    provider_id VARCHAR(255) NOT NULL,
+    checkpoint_id VARCHAR(255) NOT NULL,
+    restore_target VARCHAR(255),
+    transition BIGINT NOT NULL,
+    occurred_at DATETIME(6) NOT NULL,
+    old_status VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin,
+    status VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    reason MEDIUMTEXT,
+    sequence BIGINT,
+    context_project_id VARCHAR(255),
+    user_id VARCHAR(255),
+    request_id VARCHAR(255),
+    global_request_id VARCHAR(255),
+    resource_type VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin,
+    resource_id VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin,
+    source_id VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin,
+    name VARCHAR(255),
+    counts VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin,
+    PRIMARY KEY (publisher_id, number),
+    KEY restore_events_by_restore (restore_id, occurred_at)
+) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;

@@ -1,0 +1,7 @@
+-- First of all tables, so that a database in the middle of its first migration is known as ours.
+-- Facts: schema_version, and the oldest version of the worker that this schema serves.
+CREATE TABLE restore_schema_facts (
+    fact VARCHAR(64) NOT NULL,
+    value BIGINT NOT NULL,
+    PRIMARY KEY (fact)
+);

@@ -1,0 +1,20 @@
+//! Opens one connection to each kind of database and sets it up as the store needs it: READ
+//! COMMITTED, UTC, timeouts, and no transaction that stays open while its process stands still.
+//! Gives a [`super::link::Link`]; knows no table.
+
+pub(super) mod mysql;
+pub(super) mod postgresql;
+pub(super) mod sqlite;
+mod sqlstate;
+mod tls;
+
+use std::time::Duration;
+
+/// How long a transaction may stand still before the server ends it: a stopped process would hold
+/// its locks for as long as it is stopped.
+const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(5);
+
+/// A duration in whole milliseconds, as settings want it.
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).max(1)
+}
