@@ -13,3 +13,4 @@ pub mod rpc;
 pub mod domain;
 pub mod store;
 pub mod http;
+pub mod cli;

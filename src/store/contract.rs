@@ -180,14 +180,24 @@ pub struct ResourceLine {
     pub since: Option<DateTime<Utc>>,
 }
 
-/// A page of a restore's resources: keys ascending by (type, id).
+/// A page of a restore's resources: ascending by type and id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResourceQuery {
-    /// Only these statuses; empty is all. Expected ones not begun are listed when
-    /// `not_begun` is set.
+    /// Those of these statuses; all of them are `ResourceStatus::ALL`.
     pub statuses: Vec<ResourceStatus>,
     /// Whether expected ones not begun are listed too (after the begun, by type and source).
     pub not_begun: bool,
+    /// At most this many.
+    pub limit: u32,
+    /// Skip this many.
+    pub offset: u64,
+}
+
+/// A page of a restore's timeline: oldest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventQuery {
+    /// Start after this event; nothing follows one that is not there.
+    pub after: Option<(PublisherId, u64)>,
     /// At most this many.
     pub limit: u32,
     /// Skip this many.

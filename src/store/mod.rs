@@ -20,6 +20,7 @@ mod link;
 mod pool;
 mod connection;
 mod migrate;
+mod read;
 
 pub use contract::*;
 pub use migrate::{MigrateError, MigrationReport, SCHEMA_VERSION};
