@@ -32,6 +32,22 @@ pub trait Transport: Send + Sync + 'static {
     /// Opens a publisher with a connection of its own, made anew like a consumer's; `topology` is
     /// declared on every (re)connect before the first message.
     fn publisher(&self, name: &str, topology: Topology) -> Arc<dyn Publisher>;
+
+    /// How full `queue` is now; `None` if there is no such queue. On RabbitMQ a message that was
+    /// delivered and is not settled is not counted.
+    fn inspect<'a>(
+        &'a self,
+        queue: &'a str,
+    ) -> BoxFuture<'a, Result<Option<QueueDepth>, TransportError>>;
+}
+
+/// What a queue holds, for metrics and warnings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueueDepth {
+    /// Messages that wait to be delivered.
+    pub messages: u64,
+    /// Consumers of the queue.
+    pub consumers: u64,
 }
 
 /// An endless stream of deliveries.

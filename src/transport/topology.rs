@@ -106,6 +106,7 @@ pub struct ConsumerSpec {
     pub topology: Topology,
     /// Consumed, all on one channel, so that delivery tags have one order.
     pub queues: Vec<String>,
-    /// Deliveries that may be unsettled at once, over all queues of this consumer.
+    /// Deliveries of each queue that may be unsettled at once: quorum queues refuse a limit over
+    /// all queues of a channel.
     pub prefetch: u16,
 }

@@ -1,1 +1,3 @@
+//! All tests that need a socket or a file, in one binary.
 
+mod transport;

@@ -1,1 +1,115 @@
-//! x
+//! The driver for RabbitMQ, over lapin.
+//!
+//! ```text
+//! supervisor ─▶ connection (dial, tls) ─▶ declare ─┬─▶ consumer (streams)   one task and one
+//!  which host,   one node, a deadline      topology └─▶ publisher (lanes)     connection each
+//!  how long
+//! ```
+//!
+//! lapin's own recovery is off: it knows one host, hides redelivery, and recovers neither a
+//! channel that an error closed nor a queue that was deleted. Here whatever ends a part of a
+//! session ends all of it, and the next session begins from nothing.
+
+mod connection;
+mod consumer;
+mod declare;
+mod lanes;
+mod properties;
+mod publisher;
+mod streams;
+mod supervisor;
+mod tls;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+
+use super::url::TransportUrl;
+use super::{Consumer, ConsumerSpec, Publisher, QueueDepth, Topology, Transport, TransportError};
+use connection::{Session, dial};
+use declare::Declarer;
+use supervisor::Target;
+
+pub use tls::{TlsOptions, Verification};
+
+const INSPECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What a connection is made with, beyond the URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RabbitOptions {
+    /// The first part of each connection's name, as RabbitMQ's management shows it.
+    pub connection_name: String,
+    /// AMQP's heartbeat in seconds where the URL has none; 0 is none.
+    pub heartbeat: u16,
+    /// TLS.
+    pub tls: TlsOptions,
+}
+
+impl Default for RabbitOptions {
+    fn default() -> Self {
+        Self {
+            connection_name: "karbor-restore-worker".to_owned(),
+            heartbeat: 60,
+            tls: TlsOptions::default(),
+        }
+    }
+}
+
+/// A RabbitMQ broker or cluster. Each consumer and each publisher has a connection of its own.
+pub struct RabbitTransport {
+    target: Arc<Target>,
+    inspector: Mutex<Option<Session>>,
+}
+
+impl RabbitTransport {
+    /// Connects to nothing yet.
+    pub fn new(url: TransportUrl, options: RabbitOptions) -> Self {
+        Self { target: Arc::new(Target { url, options }), inspector: Mutex::new(None) }
+    }
+
+    async fn inspect_queue(&self, queue: &str) -> Result<Option<QueueDepth>, TransportError> {
+        let mut kept = self.inspector.lock().await;
+        let session = match kept.take().filter(Session::is_connected) {
+            Some(session) => session,
+            None => self.dial_any().await?,
+        };
+        let depth = Declarer::new(&session.connection).inspect(queue).await?;
+        *kept = Some(session);
+        Ok(depth)
+    }
+
+    async fn dial_any(&self) -> Result<Session, TransportError> {
+        let Target { url, options } = &*self.target;
+        let mut failure = TransportError::Lost("no host".to_owned());
+        for host in &url.hosts {
+            match dial(url, host, options, "inspect").await {
+                Ok(session) => return Ok(session),
+                Err(error) => failure = error,
+            }
+        }
+        Err(failure)
+    }
+}
+
+impl Transport for RabbitTransport {
+    fn consume(&self, spec: ConsumerSpec) -> Box<dyn Consumer> {
+        consumer::start(Arc::clone(&self.target), spec)
+    }
+
+    fn publisher(&self, name: &str, topology: Topology) -> Arc<dyn Publisher> {
+        publisher::start(Arc::clone(&self.target), name, topology)
+    }
+
+    fn inspect<'a>(
+        &'a self,
+        queue: &'a str,
+    ) -> BoxFuture<'a, Result<Option<QueueDepth>, TransportError>> {
+        Box::pin(async move {
+            let inspected = timeout(INSPECT_TIMEOUT, self.inspect_queue(queue)).await;
+            inspected.unwrap_or_else(|_| Err(TransportError::Lost("no answer".to_owned())))
+        })
+    }
+}

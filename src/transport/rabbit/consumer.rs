@@ -1,0 +1,346 @@
+//! Consumes over as many sessions as it takes.
+//!
+//! Takes a [`ConsumerSpec`], gives deliveries in the order of their tags. One task owns the
+//! connection; acknowledgements go straight to lapin from the caller, in the order of the calls,
+//! and only to the session that their delivery came in. Whatever ends one queue's consumer (its
+//! queue deleted, its channel closed, the connection lost) ends the session, and the next one
+//! declares all again. Must never deliver what an ended session still held: the broker will.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use lapin::Channel;
+use lapin::options::{
+    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, BasicRejectOptions,
+};
+use lapin::types::FieldTable;
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::connection::Session;
+use super::declare::{lost, refused};
+use super::properties::{TooLong, short, to_delivery};
+use super::streams::Streams;
+use super::supervisor::{DECLARE_TIMEOUT, Supervisor, Target};
+use crate::transport::{
+    Acker, Consumer, ConsumerSpec, Delivery, DeliveryTag, Link, TransportError,
+};
+
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+const LIVENESS_CHECK: Duration = Duration::from_millis(250);
+
+/// What the task, the consumer and its ackers share.
+struct Shared {
+    /// The live session's number; 0 while there is none.
+    session: AtomicU64,
+    live: Mutex<Option<Live>>,
+    link: watch::Receiver<Link>,
+    /// No new deliveries.
+    cancelled: CancellationToken,
+    /// No connection any more.
+    closing: CancellationToken,
+    /// The task has ended.
+    closed: CancellationToken,
+}
+
+/// The session that acknowledgements may go to.
+struct Live {
+    session: u64,
+    channel: Channel,
+    consumer_tags: Vec<String>,
+}
+
+struct RabbitConsumer {
+    deliveries: mpsc::UnboundedReceiver<Delivery>,
+    acker: Arc<RabbitAcker>,
+}
+
+struct RabbitAcker {
+    shared: Arc<Shared>,
+    // A consumer and ackers that are gone without `close` leave no connection behind.
+    _close_on_drop: DropGuard,
+}
+
+/// Starts the task that consumes.
+pub(super) fn start(target: Arc<Target>, spec: ConsumerSpec) -> Box<dyn Consumer> {
+    let (link_sender, link) = watch::channel(Link::Down("connecting".to_owned()));
+    // Unbounded here, bounded by the prefetch.
+    let (sender, deliveries) = mpsc::unbounded_channel();
+    let closing = CancellationToken::new();
+    let shared = Arc::new(Shared {
+        session: AtomicU64::new(0),
+        live: Mutex::new(None),
+        link,
+        cancelled: closing.child_token(),
+        closing: closing.clone(),
+        closed: CancellationToken::new(),
+    });
+    let supervisor = Supervisor::new(target, spec.name.clone(), link_sender);
+    let task = Task { shared: Arc::clone(&shared), spec, sender: Some(sender) };
+    tokio::spawn(task.run(supervisor));
+    let acker = Arc::new(RabbitAcker { shared, _close_on_drop: closing.drop_guard() });
+    Box::new(RabbitConsumer { deliveries, acker })
+}
+
+struct Task {
+    shared: Arc<Shared>,
+    spec: ConsumerSpec,
+    /// Dropped once nothing more will be delivered.
+    sender: Option<mpsc::UnboundedSender<Delivery>>,
+}
+
+impl Task {
+    async fn run(mut self, mut supervisor: Supervisor) {
+        let shared = Arc::clone(&self.shared);
+        let mut number = 0;
+        while !shared.cancelled.is_cancelled() {
+            let opened = tokio::select! {
+                opened = self.open(&mut supervisor) => opened,
+                () = shared.cancelled.cancelled() => break,
+            };
+            match opened {
+                Ok((session, channel, streams)) => {
+                    number += 1;
+                    supervisor.connected();
+                    shared.begin(number, channel, &streams);
+                    let end = self.consume(&session, number, streams).await;
+                    if let Err(error) = &end {
+                        shared.end();
+                        supervisor.lost(error);
+                    }
+                    session.close().await;
+                    shared.end();
+                }
+                Err(error) => supervisor.failed(&error),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(supervisor.pause()) => {}
+                () = shared.cancelled.cancelled() => {}
+            }
+        }
+        supervisor.closed();
+        shared.closed.cancel();
+    }
+
+    /// One attempt at a session that consumes all queues.
+    async fn open(
+        &self,
+        supervisor: &mut Supervisor,
+    ) -> Result<(Session, Channel, Streams), TransportError> {
+        let declared = supervisor.connect(&self.spec.topology).await?;
+        supervisor.warn_of(declared.differences);
+        let session = declared.session;
+        match timeout(DECLARE_TIMEOUT, self.consume_queues(&session)).await {
+            Ok(Ok((channel, streams))) => Ok((session, channel, streams)),
+            Ok(Err(error)) => {
+                session.close().await;
+                Err(error)
+            }
+            Err(_) => Err(TransportError::Lost("no answer to a new consumer".to_owned())),
+        }
+    }
+
+    async fn consume_queues(
+        &self,
+        session: &Session,
+    ) -> Result<(Channel, Streams), TransportError> {
+        let channel = session.connection.create_channel().await.map_err(|e| lost(&e))?;
+        // Each queue's own: quorum queues refuse a limit over a whole channel.
+        let qos = channel.basic_qos(self.spec.prefetch, BasicQosOptions::default()).await;
+        qos.map_err(|error| lost(&error))?;
+        let mut streams = Streams::default();
+        for (index, queue) in self.spec.queues.iter().enumerate() {
+            let what = format!("to consume queue `{queue}`");
+            let name = short(queue).map_err(|TooLong| TransportError::Refused {
+                what: what.clone(),
+                reason: "a queue's name ends at 255 bytes".to_owned(),
+            })?;
+            let tag = format!("{index}");
+            let (options, table) = (BasicConsumeOptions::default(), FieldTable::default());
+            let consumer = channel.basic_consume(name, tag.as_str().into(), options, table).await;
+            streams.push(queue.clone(), tag, consumer.map_err(|error| refused(what, &error))?);
+        }
+        Ok((channel, streams))
+    }
+
+    /// Hands out deliveries until the session ends (`Err`) or is to be closed (`Ok`).
+    async fn consume(
+        &mut self,
+        session: &Session,
+        number: u64,
+        mut streams: Streams,
+    ) -> Result<(), TransportError> {
+        let mut batch = Vec::new();
+        let mut liveness = tokio::time::interval(LIVENESS_CHECK);
+        loop {
+            tokio::select! {
+                biased;
+                () = self.shared.closing.cancelled() => return Ok(()),
+                more = streams.next_batch(&mut batch), if self.sender.is_some() => {
+                    more?;
+                    if self.hand_out(number, &streams, &mut batch).is_err() {
+                        return Ok(());
+                    }
+                }
+                () = self.shared.cancelled.cancelled(), if self.sender.is_some() => {
+                    self.cancel_and_drain(number, &mut streams).await;
+                }
+                _ = liveness.tick() => {
+                    if !session.is_connected() {
+                        return Err(TransportError::Lost("the connection ended".to_owned()));
+                    }
+                }
+            }
+        }
+    }
+
+    fn hand_out(
+        &self,
+        session: u64,
+        streams: &Streams,
+        batch: &mut Vec<(usize, lapin::message::Delivery)>,
+    ) -> Result<(), ConsumerGone> {
+        let sender = self.sender.as_ref().ok_or(ConsumerGone)?;
+        for (source, delivery) in batch.drain(..) {
+            let delivery = to_delivery(session, streams.queue(source), delivery);
+            sender.send(delivery).map_err(|_| ConsumerGone)?;
+        }
+        Ok(())
+    }
+
+    /// After `cancel`: asks the broker for no more, and hands out what had come before it agreed.
+    async fn cancel_and_drain(&mut self, session: u64, streams: &mut Streams) {
+        let live = self.shared.live_channel();
+        let drain = async {
+            let Some((channel, tags)) = live else { return };
+            streams.drain();
+            for tag in tags {
+                let options = BasicCancelOptions::default();
+                // An error here is a session that ends, which ends the streams as well.
+                if channel.basic_cancel(tag.as_str().into(), options).await.is_err() {
+                    break;
+                }
+            }
+            let mut batch = Vec::new();
+            while streams.next_batch(&mut batch).await.is_ok() {
+                if self.hand_out(session, streams, &mut batch).is_err() {
+                    return;
+                }
+            }
+        };
+        // On a frozen link nothing answers: what is here is enough then.
+        let _ = timeout(CANCEL_TIMEOUT, drain).await;
+        self.sender = None;
+    }
+}
+
+/// Nobody receives deliveries any more.
+struct ConsumerGone;
+
+impl Shared {
+    fn begin(&self, session: u64, channel: Channel, streams: &Streams) {
+        let consumer_tags = streams.tags();
+        *self.lock_live() = Some(Live { session, channel, consumer_tags });
+        self.session.store(session, Ordering::Release);
+    }
+
+    fn end(&self) {
+        self.session.store(0, Ordering::Release);
+        *self.lock_live() = None;
+    }
+
+    fn live_channel(&self) -> Option<(Channel, Vec<String>)> {
+        self.lock_live().as_ref().map(|live| (live.channel.clone(), live.consumer_tags.clone()))
+    }
+
+    fn lock_live(&self) -> std::sync::MutexGuard<'_, Option<Live>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_stale(&self, delivery: &Delivery) -> bool {
+        delivery.tag.session != self.session.load(Ordering::Acquire)
+    }
+
+    /// Runs `settle` on the channel that `tag` came in, if that still lives. One poll queues
+    /// lapin's frame; what the rest would wait for is that it was written.
+    fn settle<F: Future>(&self, tag: DeliveryTag, settle: impl FnOnce(Channel) -> F) {
+        let live = self.lock_live();
+        if let Some(live) = live.as_ref().filter(|live| live.session == tag.session) {
+            // Under the lock, so that frames leave in the order of the calls.
+            let _ = settle(live.channel.clone()).now_or_never();
+        }
+    }
+}
+
+impl Consumer for RabbitConsumer {
+    fn next(&mut self) -> BoxFuture<'_, Option<Delivery>> {
+        Box::pin(async {
+            loop {
+                let delivery = self.deliveries.recv().await?;
+                if !self.acker.shared.is_stale(&delivery) {
+                    return Some(delivery);
+                }
+            }
+        })
+    }
+
+    fn try_next(&mut self) -> Option<Delivery> {
+        loop {
+            let delivery = self.deliveries.try_recv().ok()?;
+            if !self.acker.shared.is_stale(&delivery) {
+                return Some(delivery);
+            }
+        }
+    }
+
+    fn acker(&self) -> Arc<dyn Acker> {
+        self.acker.clone()
+    }
+}
+
+impl Acker for RabbitAcker {
+    fn ack(&self, tag: DeliveryTag) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            self.shared.settle(tag, async move |channel| {
+                channel.basic_ack(tag.tag, BasicAckOptions { multiple: false }).await
+            });
+        })
+    }
+
+    fn ack_through(&self, tag: DeliveryTag) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            self.shared.settle(tag, async move |channel| {
+                channel.basic_ack(tag.tag, BasicAckOptions { multiple: true }).await
+            });
+        })
+    }
+
+    fn requeue(&self, tag: DeliveryTag) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            self.shared.settle(tag, async move |channel| {
+                channel.basic_reject(tag.tag, BasicRejectOptions { requeue: true }).await
+            });
+        })
+    }
+
+    fn cancel(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async { self.shared.cancelled.cancel() })
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            self.shared.closing.cancel();
+            // The task itself works under deadlines; this one is for a runtime that is going down.
+            let _ = timeout(CLOSE_TIMEOUT, self.shared.closed.cancelled()).await;
+        })
+    }
+
+    fn link(&self) -> watch::Receiver<Link> {
+        self.shared.link.clone()
+    }
+}
