@@ -73,7 +73,9 @@ fn redact_text(text: &mut String) {
 /// What is kept of a body that does not parse or is too large.
 pub(crate) fn without_body(body: &[u8]) -> String {
     let beginning = &body[..body.len().min(BEGINNING_BYTES)];
-    let mut shown = match first_secret(body) {
+    // A name that begins within the beginning may end beyond it; the rest is not looked at.
+    let named_within = &body[..body.len().min(BEGINNING_BYTES + SECRETS[2].len())];
+    let mut shown = match first_secret(named_within) {
         Some(at) if at < beginning.len() => {
             format!("{}{MASK}", String::from_utf8_lossy(&beginning[..at]))
         }
@@ -99,7 +101,7 @@ pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
 }
 
 fn first_secret(bytes: &[u8]) -> Option<usize> {
-    // All of one set share these two beginnings; `auth_token_info` begins with `auth_token`.
+    // They begin with one of these two; the name of one is the beginning of another's.
     bytes
         .iter()
         .enumerate()

@@ -103,7 +103,8 @@ pub(crate) fn read_context(message: &Map<String, Value>) -> Context {
     Context {
         project_id: text("_context_project_id"),
         is_admin: message.get("_context_is_admin") == Some(&Value::Bool(true)),
-        user_id: text("_context_user_id"),
+        // Karbor's context has both; oslo.context's own has only the second.
+        user_id: text("_context_user_id").or_else(|| text("_context_user")),
         request_id: text("_context_request_id"),
         global_request_id: text("_context_global_request_id"),
     }
@@ -237,7 +238,8 @@ mod tests {
         assert_eq!(context.user_id, None);
         assert_eq!(context.request_id.map(|id| id.len()), Some(255));
         assert_eq!(context.global_request_id, None);
-        assert_eq!(read_context(&keys(json!({"_context_tenant": "t"}))).project_id, None);
+        let context = read_context(&keys(json!({"_context_tenant": "t", "_context_user": "u"})));
+        assert_eq!((context.project_id, context.user_id.as_deref()), (None, Some("u")));
     }
 
     #[test]

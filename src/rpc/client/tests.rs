@@ -1,3 +1,5 @@
+mod over_memory;
+
 use chrono::DateTime;
 use serde_json::json;
 
