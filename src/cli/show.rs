@@ -36,20 +36,41 @@ pub enum Output {
 /// # Errors
 /// There is no such restore, or the database does not answer.
 pub async fn run(store: &Store, id: RestoreId, output: Output) -> anyhow::Result<()> {
-    let report = read_report(store, id).await?;
     let mut stdout = std::io::stdout();
-    let text = match output {
-        Output::Table => {
-            let colours = stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none();
-            report.to_tables(colours)
-        }
-        Output::Json => report.to_json(),
-    };
+    let colours = stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let text =
+        describe(store, id, output, if colours { Colours::On } else { Colours::Off }).await?;
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         // A reader such as `head` has seen enough.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         written => written.context("cannot write to standard output"),
     }
+}
+
+/// Whether a table has colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Colours {
+    /// For a terminal.
+    On,
+    /// For a file or a pipe.
+    Off,
+}
+
+/// The text that [`run`] prints.
+///
+/// # Errors
+/// There is no such restore, or the database does not answer.
+pub async fn describe(
+    store: &Store,
+    id: RestoreId,
+    output: Output,
+    colours: Colours,
+) -> anyhow::Result<String> {
+    let report = read_report(store, id).await?;
+    Ok(match output {
+        Output::Table => report.to_tables(colours),
+        Output::Json => report.to_json(),
+    })
 }
 
 /// Everything that is shown.
@@ -183,7 +204,7 @@ impl Report {
         text
     }
 
-    fn to_tables(&self, colours: bool) -> String {
+    fn to_tables(&self, colours: Colours) -> String {
         let view = &self.view;
         let mut text = String::new();
         let mut field = |name: &str, value: &str| {
@@ -200,7 +221,8 @@ impl Report {
         }
         field("Created", &view.created_at.map_or("-".to_owned(), show_time));
         field("Updated", &view.updated_at.map_or("-".to_owned(), show_time));
-        field("Progress", &describe(measure(&self.lines)));
+        field("Progress", &in_words(measure(&self.lines)));
+        field("Counts", &count_in_words(view.counts));
         text.push_str("\nResources\n");
         text.push_str(&self.resource_table(colours));
         text.push_str("\nTimeline\n");
@@ -208,7 +230,7 @@ impl Report {
         text
     }
 
-    fn resource_table(&self, colours: bool) -> String {
+    fn resource_table(&self, colours: Colours) -> String {
         let mut table = new_table(&["STATUS", "TYPE", "ID", "SOURCE", "NAME", "SINCE", "REASON"]);
         for line in &self.lines {
             let shape = ResourceShape::from(line);
@@ -226,7 +248,7 @@ impl Report {
         print_table(&table)
     }
 
-    fn timeline(&self, colours: bool) -> String {
+    fn timeline(&self, colours: Colours) -> String {
         let mut table = new_table(&["TIME", "OF", "NO", "FROM", "TO", "REASON"]);
         for event in &self.events {
             let of = match &event.subject {
@@ -246,7 +268,7 @@ impl Report {
     }
 }
 
-fn describe(progress: Progress) -> String {
+fn in_words(progress: Progress) -> String {
     match progress {
         Progress { total: 0, .. } => "no resources are known yet".to_owned(),
         Progress { finished, failed: 0, total } => format!("{finished} of {total} finished"),
@@ -254,6 +276,14 @@ fn describe(progress: Progress) -> String {
             format!("{finished} of {total} finished, {failed} of them failed")
         }
     }
+}
+
+fn count_in_words(counts: Counts) -> String {
+    let Counts { undefined, started, restoring, available, error, expected } = counts;
+    format!(
+        "{error} error, {restoring} restoring, {started} started, {undefined} undefined, \
+         {available} available; {expected} expected"
+    )
 }
 
 fn new_table(header: &[&str]) -> Table {
@@ -277,7 +307,7 @@ fn print_table(table: &Table) -> String {
     text
 }
 
-fn status_cell(status: &str, colours: bool) -> Cell {
+fn status_cell(status: &str, colours: Colours) -> Cell {
     let cell = Cell::new(printable(status));
     let colour = match status {
         "error" | "fail" => Color::Red,
@@ -285,7 +315,10 @@ fn status_cell(status: &str, colours: bool) -> Cell {
         NOT_BEGUN | "undefined" => Color::DarkGrey,
         _ => Color::Yellow,
     };
-    if colours { cell.fg(colour) } else { cell }
+    match colours {
+        Colours::On => cell.fg(colour),
+        Colours::Off => cell,
+    }
 }
 
 fn printable(text: &str) -> String {
@@ -342,13 +375,13 @@ mod tests {
             line("N#-", Some("s5"), None),
         ];
         assert_eq!(measure(&lines), Progress { finished: 2, failed: 1, total: 5 });
-        assert_eq!(describe(Progress::default()), "no resources are known yet");
+        assert_eq!(in_words(Progress::default()), "no resources are known yet");
     }
 
     #[test]
     fn no_secret_and_no_control_character_is_printed() {
         let report = report(vec![line("V#1", None, Some(ResourceStatus::Error))]);
-        for text in [report.to_tables(false), report.to_json()] {
+        for text in [report.to_tables(Colours::Off), report.to_json()] {
             assert!(!text.contains("hidden") && !text.contains('\u{1b}'), "{text}");
             assert!(text.contains("http://user:***@keystone"), "{text}");
         }
@@ -357,7 +390,7 @@ mod tests {
     #[test]
     fn colours_are_used_only_when_asked_for() {
         let report = report(vec![line("V#1", None, Some(ResourceStatus::Error))]);
-        assert!(report.to_tables(true).contains("\u{1b}[38;5;9m"));
-        assert!(!report.to_tables(false).contains('\u{1b}'));
+        assert!(report.to_tables(Colours::On).contains("\u{1b}[38;5;9m"));
+        assert!(!report.to_tables(Colours::Off).contains('\u{1b}'));
     }
 }
