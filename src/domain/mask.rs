@@ -405,6 +405,17 @@ mod tests {
     }
 
     #[test]
+    fn masks_as_oslo_utils_does() {
+        // Pairs of a text and what `oslo_utils.strutils.mask_password` of oslo.utils 10.2.0 makes
+        // of it; the texts are those of its own tests and one or more of each form.
+        let pairs = include_str!("../../tests/fixtures/mask_password.json");
+        let pairs: Vec<(String, String)> = serde_json::from_str(pairs).unwrap();
+        for (text, masked) in pairs {
+            table(&[(&text, &masked)]);
+        }
+    }
+
+    #[test]
     fn passwords_in_urls_are_hidden() {
         table(&[
             ("rabbit://user:pa@host:5672/", "rabbit://user:***@host:5672/"),
@@ -438,6 +449,7 @@ mod tests {
             ("password=Pa^ss next", "password=*** next"),
             ("--password Pa^ss next", "--password *** next"),
             (r#""password": "te'st", "id": "7""#, r#""password": "***", "id": "7""#),
+            ("{'adminPass': u'abc', 'x': 1}", "{'adminPass': u'***', 'x': 1}"),
             ("'password': 'pass'word', 'id': '7'", "'password': '***', 'id': '7'"),
             (r#"{"password": "a\"b", "c": 1}"#, r#"{"password": "***", "c": 1}"#),
             ("password='cut off her", "password='***"),
