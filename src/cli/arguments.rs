@@ -1,0 +1,97 @@
+//! The command line: takes arguments, gives what is asked for; `--help` explains it to a newcomer.
+//! Bad usage ends the process with exit code 2.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use super::show::Output;
+use crate::domain::RestoreId;
+
+/// Keeps the truth about Karbor's restores: takes what plugins say of each resource, stores it,
+/// and publishes every transition.
+#[derive(Debug, Parser)]
+#[command(
+    name = "karbor-restore-worker",
+    version,
+    after_help = "Settings come from the compiled-in defaults, then from each --config file, then \
+                  from the environment: KARBOR_RESTORE__SECTION__KEY, for example \
+                  KARBOR_RESTORE__DATABASE__URL. `config show` prints all of them.\n\n\
+                  Exit codes: 0 fine, 2 bad usage or settings, 1 anything else."
+)]
+pub struct Arguments {
+    #[command(flatten)]
+    files: ConfigFiles,
+
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Given before or after the command; clap's own `global` would forget the ones before.
+#[derive(Debug, Default, Args)]
+pub struct ConfigFiles {
+    /// A TOML file with settings; repeatable, a later one wins
+    #[arg(long = "config", value_name = "FILE")]
+    config: Vec<PathBuf>,
+}
+
+impl Arguments {
+    /// All `--config` files in the order given.
+    pub fn config_files(&self) -> Vec<PathBuf> {
+        let behind = match &self.command {
+            Command::Config(ConfigCommand::Show { files }) | Command::Show { files, .. } => files,
+        };
+        self.files.config.iter().chain(&behind.config).cloned().collect()
+    }
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Look at the settings
+    #[command(subcommand)]
+    Config(ConfigCommand),
+
+    /// Show one restore: how far it is, its resources (failed ones first), what happened when
+    Show {
+        /// The restore's id, a UUID
+        id: RestoreId,
+        /// How to print it
+        #[arg(long, value_enum, default_value_t)]
+        output: Output,
+        /// Further settings.
+        #[command(flatten)]
+        files: ConfigFiles,
+    },
+}
+
+/// What can be done with the settings.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Print the settings in force and where each comes from, passwords hidden
+    Show {
+        /// Further settings.
+        #[command(flatten)]
+        files: ConfigFiles,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn config_files_are_taken_before_and_after_the_command() {
+        let words = ["w", "--config", "a", "config", "show", "--config", "b", "--config=c"];
+        let arguments = Arguments::parse_from(words);
+        assert_eq!(arguments.config_files(), ["a", "b", "c"].map(PathBuf::from));
+    }
+}

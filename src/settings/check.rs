@@ -1,0 +1,137 @@
+//! Rules that join several settings, or a setting and the machine: takes what was gathered,
+//! completes it (secrets from files, the host's name) and refuses what cannot work together.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use super::error::{SettingsError, Source};
+use super::source::{Gathered, read_file};
+use crate::domain::AliasTable;
+
+/// Settings that may come from the file that `KEY_file` names.
+pub(super) const SECRETS: [&str; 3] =
+    ["messaging.transport_url", "notifications.transport_url", "database.url"];
+
+/// Completes and checks.
+pub(super) fn complete(settings: &mut Gathered) -> Result<(), SettingsError> {
+    for key in SECRETS {
+        read_secret(settings, key)?;
+    }
+    name_server(settings)?;
+    check_database_url(settings)?;
+    check_client_certificate(settings, "messaging")?;
+    check_client_certificate(settings, "database")?;
+    check_topics(settings)?;
+    check_access(settings)?;
+    check_aliases(settings)
+}
+
+fn read_secret(settings: &mut Gathered, key: &'static str) -> Result<(), SettingsError> {
+    let file_key = format!("{key}_file");
+    let path = settings.text(&file_key).to_owned();
+    if path.is_empty() {
+        return Ok(());
+    }
+    if !settings.text(key).is_empty() {
+        return Err(SettingsError::Both {
+            key,
+            by_value: settings.source(key),
+            by_file: settings.source(&file_key),
+        });
+    }
+    let text = read_file(Path::new(&path), &format!("`{file_key}`"))?;
+    let secret = text.trim();
+    if secret.is_empty() || secret.contains(char::is_control) {
+        return Err(settings.bad(&file_key, "a file that holds one URL in one line"));
+    }
+    settings.set_text(key, secret.to_owned());
+    Ok(())
+}
+
+fn name_server(settings: &mut Gathered) -> Result<(), SettingsError> {
+    const KEY: &str = "messaging.server";
+    if !settings.text(KEY).is_empty() {
+        return Ok(());
+    }
+    let host = gethostname::gethostname();
+    match host.to_str() {
+        Some(host)
+            if (1..=100).contains(&host.len())
+                && host.bytes().all(|byte| byte.is_ascii_graphic()) =>
+        {
+            settings.set_text(KEY, host.to_owned());
+            Ok(())
+        }
+        _ => Err(settings.bad(KEY, "given: this host's name cannot be a queue's")),
+    }
+}
+
+fn check_database_url(settings: &Gathered) -> Result<(), SettingsError> {
+    const KEY: &str = "database.url";
+    let url = settings.text(KEY);
+    let known = ["postgres://", "postgresql://", "mysql://", "sqlite://"];
+    if url.is_empty() || known.iter().any(|scheme| url.starts_with(scheme)) {
+        return Ok(());
+    }
+    Err(settings.bad(
+        KEY,
+        "a URL that begins with `postgres://`, `postgresql://`, `mysql://` or `sqlite://`",
+    ))
+}
+
+fn check_client_certificate(settings: &Gathered, section: &str) -> Result<(), SettingsError> {
+    let (certificate, key) =
+        (format!("{section}.ssl_cert_file"), format!("{section}.ssl_key_file"));
+    match (settings.text(&certificate).is_empty(), settings.text(&key).is_empty()) {
+        (false, true) => Err(settings.bad(&certificate, format!("set together with `{key}`"))),
+        (true, false) => Err(settings.bad(&key, format!("set together with `{certificate}`"))),
+        _ => Ok(()),
+    }
+}
+
+fn check_topics(settings: &Gathered) -> Result<(), SettingsError> {
+    let is_empty =
+        |key| settings.value(key).and_then(|list| list.as_array()).is_none_or(Vec::is_empty);
+    if !is_empty("messaging.observe") {
+        return Err(
+            settings.bad("messaging.observe", "empty: this version observes no other topic")
+        );
+    }
+    if is_empty("notifications.topics") && settings.text("notifications.driver") != "noop" {
+        return Err(settings.bad(
+            "notifications.topics",
+            "at least one topic; to send no notifications set `notifications.driver` to `noop`",
+        ));
+    }
+    Ok(())
+}
+
+/// Without tokens everybody who reaches the address may read everything.
+fn check_access(settings: &Gathered) -> Result<(), SettingsError> {
+    let address: Option<SocketAddr> = settings.text("http.listen").parse().ok();
+    let is_open = address.is_some_and(|address| !address.ip().to_canonical().is_loopback());
+    if is_open && settings.text("http.tokens_file").is_empty() {
+        return Err(settings.bad(
+            "http.listen",
+            "a loopback address or `off` as long as `http.tokens_file` is not set \
+             (`http.probe_listen` may be any address)",
+        ));
+    }
+    Ok(())
+}
+
+fn check_aliases(settings: &Gathered) -> Result<(), SettingsError> {
+    let aliases = settings.value("statuses.aliases").and_then(|table| table.as_table());
+    let pairs = aliases.into_iter().flatten().filter_map(|(alias, meaning)| {
+        meaning.as_str().map(|meaning| (alias.clone(), meaning.to_owned()))
+    });
+    AliasTable::new(pairs).map(drop).map_err(|reason| SettingsError::Alias {
+        source_name: settings.source("statuses.aliases"),
+        reason,
+    })
+}
+
+/// Whether a source is worth naming beside a value.
+pub(super) fn is_set(source: &Source) -> bool {
+    *source != Source::Default
+}

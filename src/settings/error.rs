@@ -1,0 +1,104 @@
+//! What is wrong with the settings: each variant names the key, where it was set, and what would
+//! be accepted. Must never repeat a value, which may be a secret.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use crate::domain::BadAlias;
+
+/// Where a setting comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// `config/default.toml`.
+    Default,
+    /// A `--config` file.
+    File(PathBuf),
+    /// An environment variable.
+    Variable(String),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("the default"),
+            Self::File(path) => write!(f, "file `{}`", path.display()),
+            Self::Variable(name) => write!(f, "environment variable `{name}`"),
+        }
+    }
+}
+
+/// Why the settings cannot be used. The operator must act; the process ends with exit code 2.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// A `--config` file, or one that a setting names, cannot be read.
+    #[error("cannot read `{}`, given by {given_by}", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// `--config` or the key that names it.
+        given_by: String,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// A `--config` file is no TOML.
+    #[error("`{}`, line {line}, is not TOML: {reason}", .path.display())]
+    NotToml {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// What the parser says, without the text.
+        reason: String,
+    },
+    /// A key that does not exist.
+    #[error("unknown setting `{key}` ({source_name}); {accepted}")]
+    UnknownKey {
+        /// As it was given.
+        key: String,
+        /// Where it stands.
+        source_name: Source,
+        /// The keys that exist at this place.
+        accepted: String,
+    },
+    /// A value that is not accepted.
+    #[error("`{key}` ({source_name}) must be {accepted}")]
+    BadValue {
+        /// Which setting.
+        key: String,
+        /// Where it was set.
+        source_name: Source,
+        /// What would be.
+        accepted: String,
+    },
+    /// An alias that is none.
+    #[error("`statuses.aliases` ({source_name}): {reason}")]
+    Alias {
+        /// Where it was set.
+        source_name: Source,
+        /// What is wrong with it.
+        reason: BadAlias,
+    },
+    /// A secret was given both as it is and by a file.
+    #[error("`{key}` ({by_value}) and `{key}_file` ({by_file}) are both set; leave one out")]
+    Both {
+        /// The secret.
+        key: &'static str,
+        /// Where the value was set.
+        by_value: Source,
+        /// Where the file was set.
+        by_file: Source,
+    },
+    /// A setting without which the command cannot run.
+    #[error(
+        "`{key}` is not set: {example}; set it in a `--config` file or as environment variable \
+         `{}`", super::source::variable(.key)
+    )]
+    Missing {
+        /// Which setting.
+        key: &'static str,
+        /// What it looks like.
+        example: &'static str,
+    },
+}
