@@ -18,6 +18,13 @@ pub struct Signals {
     pub abort: CancellationToken,
 }
 
+impl Signals {
+    /// Signals that only the caller gives, for a worker inside another command.
+    pub fn manual() -> Self {
+        Self::default()
+    }
+}
+
 /// Listens for SIGTERM and SIGINT from now on; neither ends the process by itself any more. Must
 /// be called within a tokio runtime.
 pub fn watch_signals() -> Signals {

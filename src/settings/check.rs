@@ -7,6 +7,7 @@ use std::path::Path;
 use super::error::{SettingsError, Source};
 use super::source::{Gathered, read_file};
 use crate::domain::AliasTable;
+use crate::transport::url::TransportUrl;
 
 /// Settings that may come from the file that `KEY_file` names.
 pub(super) const SECRETS: [&str; 3] =
@@ -18,6 +19,8 @@ pub(super) fn complete(settings: &mut Gathered) -> Result<(), SettingsError> {
         read_secret(settings, key)?;
     }
     name_server(settings)?;
+    check_transport_url(settings, "messaging.transport_url")?;
+    check_transport_url(settings, "notifications.transport_url")?;
     check_database_url(settings)?;
     check_client_certificate(settings, "messaging")?;
     check_client_certificate(settings, "database")?;
@@ -64,6 +67,15 @@ fn name_server(settings: &mut Gathered) -> Result<(), SettingsError> {
         }
         _ => Err(settings.bad(KEY, "given: this host's name cannot be a queue's")),
     }
+}
+
+fn check_transport_url(settings: &Gathered, key: &'static str) -> Result<(), SettingsError> {
+    let url = settings.text(key);
+    if url.is_empty() {
+        return Ok(());
+    }
+    let bad = |reason| SettingsError::BadUrl { key, source_name: settings.source(key), reason };
+    url.parse::<TransportUrl>().map(drop).map_err(bad)
 }
 
 fn check_database_url(settings: &Gathered) -> Result<(), SettingsError> {

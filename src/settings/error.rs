@@ -6,6 +6,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::domain::BadAlias;
+use crate::transport::url::UrlError;
 
 /// Where a setting comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +72,16 @@ pub enum SettingsError {
         source_name: Source,
         /// What would be.
         accepted: String,
+    },
+    /// A broker's URL that cannot be read.
+    #[error("`{key}` ({source_name}): {reason}")]
+    BadUrl {
+        /// Which setting.
+        key: &'static str,
+        /// Where it was set.
+        source_name: Source,
+        /// What is wrong with it.
+        reason: UrlError,
     },
     /// An alias that is none.
     #[error("`statuses.aliases` ({source_name}): {reason}")]

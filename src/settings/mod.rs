@@ -103,16 +103,4 @@ impl Settings {
             example: "`postgres://USER:PASSWORD@HOST/DATABASE`, `mysql://...` or `sqlite://FILE`",
         })
     }
-
-    /// The broker's URL.
-    ///
-    /// # Errors
-    ///
-    /// It was not set, and the command needs it.
-    pub fn transport_url(&self) -> Result<&SecretString, SettingsError> {
-        self.messaging.transport_url.as_ref().ok_or(SettingsError::Missing {
-            key: "messaging.transport_url",
-            example: "`rabbit://USER:PASSWORD@HOST:5672/VHOST`",
-        })
-    }
 }

@@ -9,7 +9,7 @@ use tempfile::NamedTempFile;
 
 use super::rule::RULES;
 use super::*;
-use crate::transport::QueueType;
+use crate::transport::{QueueType, rabbit};
 
 /// A `--config` file.
 fn file(text: &str) -> NamedTempFile {
@@ -92,6 +92,8 @@ fn every_key_can_be_set_in_the_environment() {
         ("log.format", "json"),
         ("database.ssl_mode", "verify-full"),
         ("database.url", "mysql://h/db"),
+        ("messaging.transport_url", "rabbit://h"),
+        ("notifications.transport_url", "memory://"),
     ]);
     for (section, key, rule) in RULES {
         let name = format!("{section}.{key}");
@@ -166,6 +168,8 @@ fn bad_values_are_named_with_source_and_what_is_accepted() {
         ("MESSAGING__TOPIC", "a b", "1 to 100 printable"),
         ("MESSAGING__OBSERVE", "karbor-protection", "empty: this version observes no other"),
         ("NOTIFICATIONS__TOPICS", "", "at least one topic"),
+        ("MESSAGING__TRANSPORT_URL", "http://h", "begins with"),
+        ("NOTIFICATIONS__TRANSPORT_URL", "rabbit://h/?sssl=1", "unknown option"),
         ("DATABASE__URL", "oracle://h", "begins with `postgres://`"),
         ("DATABASE__SSL_KEY_FILE", "key.pem", "set together with `database.ssl_cert_file`"),
         ("DATABASE__URL__X", "key.pem", "a URL"),
@@ -243,8 +247,8 @@ fn no_secret_is_shown() {
         &[],
         &[
             ("DATABASE__URL", "postgres://user:hidden@h/db?password=hidden"),
-            ("MESSAGING__TRANSPORT_URL", "rabbit://user:hidden/1@h1,user:hidden@h2/v"),
-            ("NOTIFICATIONS__TRANSPORT_URL", "hidden"),
+            ("MESSAGING__TRANSPORT_URL", "rabbit://user:hidden@h1,user:hidden@h2/v"),
+            ("NOTIFICATIONS__TRANSPORT_URL", "rabbit://:hidden@h"),
         ],
     )
     .unwrap();
@@ -272,6 +276,30 @@ fn a_missing_url_is_said_with_an_example() {
     let settings = load(&[], &[]).unwrap();
     let error = settings.store_options().unwrap_err().to_string();
     assert!(error.contains("`KARBOR_RESTORE__DATABASE__URL`"), "{error}");
-    let error = settings.transport_url().unwrap_err().to_string();
+    let error = settings.request_broker().unwrap_err().to_string();
     assert!(error.contains("`KARBOR_RESTORE__MESSAGING__TRANSPORT_URL`"), "{error}");
+}
+
+#[test]
+fn what_a_broker_url_says_wins() {
+    let settings = load(
+        &[],
+        &[
+            ("MESSAGING__TRANSPORT_URL", "rabbit://h/?ssl=1&amqp_durable_queues=1"),
+            ("NOTIFICATIONS__TRANSPORT_URL", "rabbit://n/?ssl_ca_file=own.pem"),
+            ("MESSAGING__SSL_CA_FILE", "ca.pem"),
+            ("MESSAGING__SSL_CERT_FILE", "cert.pem"),
+            ("MESSAGING__SSL_KEY_FILE", "key.pem"),
+            ("MESSAGING__SSL_VERIFY", "false"),
+        ],
+    )
+    .unwrap();
+    let requests = settings.request_broker().unwrap().options;
+    assert_eq!(requests.ssl_ca_file, Some("ca.pem".into()));
+    assert_eq!(requests.ssl_key_file, Some("key.pem".into()));
+    let notifications = settings.notification_broker().unwrap().unwrap().options;
+    assert_eq!(notifications.ssl_ca_file, Some("own.pem".into()));
+    assert!(settings.target().exchange_durable);
+    assert!(!settings.notifier().amqp_durable_queues);
+    assert_eq!(settings.rabbit_options().tls.verification, rabbit::Verification::Off);
 }
