@@ -23,6 +23,7 @@ pub use event::{Counts, Event, EventType, PublisherId, Subject, resource_event, 
 pub use id::{InvalidId, ResourceId, ResourceKey, ResourceType, RestoreId};
 pub(crate) use limit::ITEMS_PER_REQUEST;
 pub use limit::Limits;
+pub(crate) use merge::keep_greater;
 pub use merge::{Effect, ResourceState, RestoreState, State, merge};
 pub use reason::{clean_name, clean_reason, mask_passwords};
 pub use status::{ResourceStatus, RestoreStatus, UnknownStatus};

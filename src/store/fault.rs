@@ -75,9 +75,8 @@ pub(crate) fn by_sqlstate(code: &str, message: &str) -> Fault {
         ("57P01" | "57P02" | "57P05" | "25P03" | "25P04" | "26000" | "0A000", _) | (_, "08") => {
             Lost
         }
-        ("XX001" | "XX002", _) => Fatal,
         (_, "25" | "40" | "53" | "55" | "57" | "58") => Transient,
-        (_, "28" | "3D" | "3F" | "42" | "F0") => Fatal,
+        ("XX001" | "XX002", _) | (_, "28" | "3D" | "3F" | "42" | "F0") => Fatal,
         _ => Refused,
     };
     Fault::new(class, format!("SQLSTATE {code}: {}", without_values(class, message)))

@@ -29,6 +29,18 @@ pub struct MigrationReport {
     pub applied: Vec<String>,
 }
 
+impl MigrationReport {
+    /// Says in the log what was done.
+    pub fn log(&self) {
+        if self.applied.is_empty() {
+            tracing::info!(schema_version = SCHEMA_VERSION, "the schema is up to date");
+        }
+        for migration in &self.applied {
+            tracing::info!(migration, "applied a migration");
+        }
+    }
+}
+
 /// Why [`Store::migrate`] did nothing, or not all.
 #[derive(Debug, thiserror::Error)]
 pub enum MigrateError {

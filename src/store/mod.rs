@@ -20,14 +20,25 @@ mod link;
 mod pool;
 mod connection;
 mod migrate;
+mod karbor;
+mod batch;
+mod events;
+mod publishers;
+mod early;
+mod dictionaries;
+mod durability;
 mod read;
 
 pub use contract::*;
+pub use dictionaries::Dictionaries;
 pub use migrate::{MigrateError, MigrationReport, SCHEMA_VERSION};
 pub use options::{Dialect, SslMode, StoreOptions, TlsOptions};
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::domain::AliasTable;
+use karbor::KarborRules;
 use pool::Pools;
 
 /// A database, reached through pools of connections; cheap to clone.
@@ -36,6 +47,7 @@ pub struct Store {
     pools: Pools,
     lease: Duration,
     resources_per_restore: u64,
+    karbor: Arc<KarborRules>,
 }
 
 impl Store {
@@ -44,10 +56,18 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError::Fatal`] for a URL that no database can be reached with.
+    #[expect(clippy::needless_pass_by_value, reason = "a store is what becomes of its options")]
     pub fn new(options: StoreOptions) -> Result<Self, StoreError> {
         let pools = Pools::new(&options)?;
         let StoreOptions { lease, resources_per_restore, .. } = options;
-        Ok(Self { pools, lease, resources_per_restore })
+        Ok(Self { pools, lease, resources_per_restore, karbor: Arc::default() })
+    }
+
+    /// Reads statuses and reasons in Karbor's columns by these rules instead of the defaults.
+    #[must_use]
+    pub fn with_rules(mut self, aliases: AliasTable, reason_chars: usize) -> Self {
+        self.karbor = Arc::new(KarborRules { aliases, reason_chars });
+        self
     }
 
     /// Which database it is.

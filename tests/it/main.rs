@@ -1,3 +1,4 @@
 //! All tests that need a socket or a file, in one binary.
 
+mod store;
 mod transport;

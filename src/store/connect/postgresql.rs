@@ -67,14 +67,16 @@ async fn open_host(
     let mut config = config.clone();
     let (name, socket) = match host {
         Host::Tcp(name) => {
-            let stream = TcpStream::connect((name.as_str(), port)).await.map_err(unreachable)?;
-            stream.set_nodelay(true).map_err(unreachable)?;
+            let stream = TcpStream::connect((name.as_str(), port))
+                .await
+                .map_err(|error| unreachable(&error))?;
+            stream.set_nodelay(true).map_err(|error| unreachable(&error))?;
             (name.as_str(), Either::Left(stream))
         }
         Host::Unix(directory) => {
             config.ssl_mode(PgSslMode::Disable);
             let path = directory.join(format!(".s.PGSQL.{port}"));
-            let stream = UnixStream::connect(path).await.map_err(unreachable)?;
+            let stream = UnixStream::connect(path).await.map_err(|error| unreachable(&error))?;
             ("localhost", Either::Right(stream))
         }
     };
@@ -108,16 +110,14 @@ async fn set_up(opened: &mut Opened, statement_timeout: Duration) -> Result<(), 
     })
 }
 
-fn unreachable(error: std::io::Error) -> Fault {
+fn unreachable(error: &std::io::Error) -> Fault {
     Fault::new(FaultClass::Lost, error.to_string())
 }
 
 fn refused(error: &tokio_postgres::Error) -> Fault {
-    match error.as_db_error() {
-        Some(answer) => by_sqlstate(answer.code().code(), answer.message()),
-        None => {
-            let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
-            Fault::new(FaultClass::Lost, format!("{error}{}", cause.unwrap_or_default()))
-        }
+    if let Some(answer) = error.as_db_error() {
+        return by_sqlstate(answer.code().code(), answer.message());
     }
+    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
+    Fault::new(FaultClass::Lost, format!("{error}{}", cause.unwrap_or_default()))
 }

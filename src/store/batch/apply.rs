@@ -1,0 +1,276 @@
+//! Merges the commands of a batch, one after the other, into what is known. Pure: the rows were
+//! read before, and are written afterwards.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::counts::Tally;
+use super::journal::{Journal, merge_noting};
+use super::working::{Expected, Resource, Restore};
+use crate::domain::{
+    Command, Effect, ExpectedResource, NewRestore, Outcome, Refusal, ResourceKey, ResourceStatus,
+    ResourceUpdate, RestoreId, RestoreState, RestoreStatus, Sender, State, keep_greater,
+};
+use crate::store::karbor::{KarborRules, digest};
+use crate::store::{BatchItem, EarlyMessage, IfUnknown};
+use uuid::Uuid;
+
+/// A batch under way.
+pub(super) struct Applying<'a> {
+    pub restores: BTreeMap<RestoreId, Restore>,
+    pub journal: Journal<'a>,
+    pub limit: u64,
+    pub rules: &'a KarborRules,
+    /// Updates that begin to wait.
+    pub early: Vec<(RestoreId, &'a EarlyMessage)>,
+    /// Rows of updates that waited and are applied.
+    pub waited: Vec<Uuid>,
+}
+
+impl<'a> Applying<'a> {
+    /// Does what item number `index` asks for.
+    pub fn apply(&mut self, index: usize, item: &'a BatchItem) -> Outcome {
+        let id = item.command.restore_id();
+        let not_found = Outcome::Refused(Refusal::RestoreNotFound(id));
+        let known =
+            self.restores.get_mut(&id).filter(|restore| restore.born.is_none_or(|at| at <= index));
+        let Some(restore) = known else {
+            return match (&item.command, &item.if_unknown) {
+                (Command::RecordRestore(new), _) => {
+                    if item.sender.reaches(&new.project_id) {
+                        // Nothing but its size kept it from being inserted.
+                        Outcome::Refused(Refusal::TooManyResources { limit: self.limit })
+                    } else {
+                        not_found
+                    }
+                }
+                (_, IfUnknown::Refuse) => not_found,
+                (_, IfUnknown::Wait(message)) => {
+                    self.early.push((id, message));
+                    Outcome::Waiting
+                }
+                (_, IfUnknown::Waited(_)) => Outcome::Waiting,
+            };
+        };
+        let reaches = item.sender.reaches(&restore.identity.project_id)
+            && match &item.command {
+                Command::RecordRestore(new) => item.sender.reaches(&new.project_id),
+                _ => true,
+            };
+        if !reaches {
+            return not_found;
+        }
+        let outcome = if restore.is_live() {
+            let was_born = restore.born == Some(index);
+            restore.take_in(&mut self.journal, self.rules, was_born.then_some(&item.sender));
+            restore.apply(&item.command, &item.sender, &mut self.journal, self.limit)
+        } else {
+            restore.apply_deleted(&item.command)
+        };
+        // A refused one keeps its row until it is kept as a dead letter.
+        if let (IfUnknown::Waited(row), false) =
+            (&item.if_unknown, matches!(outcome, Outcome::Refused(_)))
+        {
+            self.waited.push(*row);
+        }
+        outcome
+    }
+}
+
+impl Restore {
+    /// Writes the start event of a restore that is first met, and merges what Karbor's locked row
+    /// holds; once a batch.
+    pub fn take_in(
+        &mut self,
+        journal: &mut Journal,
+        rules: &KarborRules,
+        recorded_by: Option<&Sender>,
+    ) {
+        if std::mem::replace(&mut self.took_in, true) {
+            return;
+        }
+        if self.is_first_met() {
+            let begun = State { sequence: None, status: RestoreStatus::InProgress, reason: None };
+            self.begin(begun, journal, recorded_by);
+            let (status, reason) = std::mem::take(&mut self.dictionaries);
+            self.digest = digest(status.as_deref(), reason.as_deref());
+            for update in rules.read_dictionaries(status.as_deref(), reason.as_deref()) {
+                self.merge_resource(&update, journal, None);
+            }
+        }
+        let status = self.karbor_status.as_deref().and_then(|status| status.parse().ok());
+        if let (true, Some(status)) = (self.karbor_locked, status) {
+            self.merge_state(State { sequence: None, status, reason: None }, journal, None);
+        }
+    }
+
+    fn begin(&mut self, state: RestoreState, journal: &mut Journal, sender: Option<&Sender>) {
+        self.transition = 1;
+        self.dirty = true;
+        self.changed_at = journal.now;
+        let counts = self.others.with(Tally::of(&self.resources), self.expected_count);
+        journal.note_restore(&self.identity, (None, &state), (1, counts), sender);
+        self.state = Some(state);
+    }
+
+    /// Does what `command` asks for.
+    pub fn apply(
+        &mut self,
+        command: &Command,
+        sender: &Sender,
+        journal: &mut Journal,
+        limit: u64,
+    ) -> Outcome {
+        let too_many = Outcome::Refused(Refusal::TooManyResources { limit });
+        match command {
+            Command::RecordRestore(NewRestore { status, resources, .. }) => {
+                if self.exceeds(resources, limit) {
+                    return too_many;
+                }
+                for update in resources {
+                    self.merge_resource(update, journal, Some(sender));
+                }
+                let state = State { sequence: None, status: *status, reason: None };
+                self.merge_state(state, journal, Some(sender));
+                self.hear(journal);
+                Outcome::Recorded
+            }
+            Command::UpdateResources { updates, .. } => {
+                if self.exceeds(updates, limit) {
+                    return too_many;
+                }
+                self.hear(journal);
+                let merged =
+                    updates.iter().map(|update| self.merge_resource(update, journal, Some(sender)));
+                Outcome::Resources(merged.collect())
+            }
+            Command::ExpectResources { resources, .. } => {
+                let new: HashSet<_> = resources
+                    .iter()
+                    .map(|expected| (&expected.resource_type, &expected.source_id))
+                    .filter(|(kind, source)| {
+                        !self.expected.contains_key(&((*kind).clone(), (*source).clone()))
+                    })
+                    .collect();
+                if !new.is_empty() && self.expected_count + new.len() as u64 > limit {
+                    return too_many;
+                }
+                self.hear(journal);
+                for expected in resources {
+                    self.expect(expected, journal);
+                }
+                Outcome::Expected(self.expected_count)
+            }
+            Command::UpdateRestore { state, .. } => {
+                self.hear(journal);
+                let effect = self.merge_state(state.clone(), journal, Some(sender));
+                Outcome::Restore(effect, self.status())
+            }
+        }
+    }
+
+    /// What an update of a deleted restore does: nothing.
+    pub fn apply_deleted(&self, command: &Command) -> Outcome {
+        match command {
+            Command::RecordRestore(_) => Outcome::Recorded,
+            Command::UpdateResources { updates, .. } => {
+                let known = updates.iter().map(|update| {
+                    let resource = self.resources.get(&update.key);
+                    let status = resource.map(|resource| resource.state.status);
+                    (Effect::Stale, status.unwrap_or(ResourceStatus::Undefined))
+                });
+                Outcome::Resources(known.collect())
+            }
+            Command::ExpectResources { .. } => Outcome::Expected(self.expected_count),
+            Command::UpdateRestore { .. } => Outcome::Restore(Effect::Stale, self.status()),
+        }
+    }
+
+    fn exceeds(&self, updates: &[ResourceUpdate], limit: u64) -> bool {
+        let new: HashSet<&ResourceKey> = updates
+            .iter()
+            .map(|update| &update.key)
+            .filter(|key| !self.resources.contains_key(key))
+            .collect();
+        !new.is_empty() && self.resource_count + new.len() as u64 > limit
+    }
+
+    fn hear(&mut self, journal: &Journal) {
+        self.last_heard_at = self.last_heard_at.max(journal.now);
+        self.dirty = true;
+    }
+
+    fn merge_state(
+        &mut self,
+        update: RestoreState,
+        journal: &mut Journal,
+        sender: Option<&Sender>,
+    ) -> Effect {
+        let sequence = self.state.as_ref().and_then(|state| state.sequence);
+        let (effect, old) = merge_noting(&mut self.state, update);
+        let state = self.state.as_ref().expect("something was merged into it");
+        self.dirty |= effect == Effect::Applied || state.sequence != sequence;
+        if effect == Effect::Applied {
+            self.transition += 1;
+            self.changed_at = journal.now;
+            let counts = self.others.with(Tally::of(&self.resources), self.expected_count);
+            journal.note_restore(&self.identity, (old, state), (self.transition, counts), sender);
+        }
+        effect
+    }
+
+    fn merge_resource(
+        &mut self,
+        update: &ResourceUpdate,
+        journal: &mut Journal,
+        sender: Option<&Sender>,
+    ) -> (Effect, ResourceStatus) {
+        let ResourceUpdate { key, state, source_id, name } = update;
+        let (effect, old);
+        let resource = if let Some(resource) = self.resources.get_mut(key) {
+            let mut known = Some(resource.state.clone());
+            (effect, old) = merge_noting(&mut known, state.clone());
+            let merged = known.expect("something was known");
+            resource.dirty |= merged != resource.state;
+            resource.state = merged;
+            resource
+        } else {
+            (effect, old) = (Effect::Applied, None);
+            self.resource_count += 1;
+            self.resources.entry(key.clone()).or_insert(Resource {
+                source_id: None,
+                name: None,
+                state: state.clone(),
+                transition: 0,
+                changed_at: journal.now,
+                dirty: true,
+            })
+        };
+        if keep_greater(&mut resource.source_id, source_id.clone()) {
+            resource.dirty = true;
+            self.outdated = true;
+        }
+        resource.dirty |= keep_greater(&mut resource.name, name.clone());
+        if effect == Effect::Applied {
+            resource.transition += 1;
+            resource.changed_at = journal.now;
+            self.outdated = true;
+            journal.note_resource(&self.identity, key, old, resource, sender);
+        }
+        if resource.dirty {
+            self.dirty = true;
+        }
+        (effect, resource.state.status)
+    }
+
+    fn expect(&mut self, expected: &ExpectedResource, journal: &Journal) {
+        let ExpectedResource { resource_type, source_id, name } = expected;
+        let key = (resource_type.clone(), source_id.clone());
+        if let Some(known) = self.expected.get_mut(&key) {
+            known.dirty |= keep_greater(&mut known.name, name.clone());
+        } else {
+            self.expected.insert(key, Expected { name: name.clone(), dirty: true });
+            self.expected_count += 1;
+            self.changed_at = journal.now;
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! What a store promises, checked on each of the three databases: each test has a database of its
+//! own on a real server.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+
+mod batches;
+mod database;
+mod dictionaries;
+mod early;
+mod migrations;
+mod publishers;
+mod random;
+mod restores;
+mod words;
