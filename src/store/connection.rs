@@ -41,7 +41,6 @@ impl Pools {
     }
 
     /// A transaction that reads, all of it one moment's state.
-    #[allow(dead_code, reason = "for the reading side, which lands later")]
     pub async fn begin_read(&self, act: &'static str) -> Result<Transaction, StoreError> {
         let begin = match self.dialect {
             Dialect::Postgresql => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",

@@ -243,12 +243,26 @@ const INSERT: Statement = Statement {
     ),
 };
 
+macro_rules! columns_of_e {
+    () => {
+        "e.publisher_id, e.number, e.host, e.event_type, e.restore_id, e.project_id, \
+         e.provider_id, e.checkpoint_id, e.restore_target, e.transition, e.occurred_at, \
+         e.old_status, e.status, e.reason, e.sequence, e.context_project_id, e.user_id, \
+         e.request_id, e.global_request_id, e.resource_type, e.resource_id, e.source_id, e.name, \
+         e.counts"
+    };
+}
+
+/// The columns of [`EventRow`], from `restore_events e`.
+pub(super) const EVENT_COLUMNS: &str = columns_of_e!();
+
 const AFTER: Statement = Statement::portable(
     "reading a publisher's events",
     concat!(
         "SELECT ",
-        columns!(),
-        " FROM restore_events WHERE publisher_id = ? AND number > ? ORDER BY number LIMIT ?"
+        columns_of_e!(),
+        " FROM restore_events e WHERE e.publisher_id = ? AND e.number > ? \
+         ORDER BY e.number LIMIT ?"
     ),
 );
 
