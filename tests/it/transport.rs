@@ -1,5 +1,5 @@
 //! The transport's two drivers: what both promise (`contract`), and what only a broker over a
-//! network can do (`rabbit`).
+//! network can do (`rabbit`, `tls`).
 //!
 //! Queues expire and exchanges go with their last binding, so a test leaves nothing behind.
 
@@ -8,15 +8,18 @@ mod proxy;
 
 mod contract;
 mod rabbit;
+mod tls;
 
 use std::time::Duration;
 
 use karbor_restore_worker::transport::memory::MemoryBroker;
 use karbor_restore_worker::transport::rabbit::{RabbitOptions, RabbitTransport};
+use karbor_restore_worker::transport::url::TransportUrl;
 use karbor_restore_worker::transport::{
     Binding, Consumer, ConsumerSpec, Delivery, Exchange, ExchangeKind, Link, Message, Properties,
     Queue, QueueType, Topology, Transport,
 };
+use secrecy::ExposeSecret;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -44,6 +47,16 @@ fn rabbit_url() -> String {
 
 fn rabbit_at(url: &str) -> RabbitTransport {
     RabbitTransport::new(url.parse().expect("a URL"), RabbitOptions::default())
+}
+
+/// The test broker's URL with other hosts, and perhaps another password.
+fn url_to(hosts: &str, password: Option<&str>) -> String {
+    let url: TransportUrl = rabbit_url().parse().expect("a URL");
+    let user = &url.hosts[0].username;
+    let password = password.unwrap_or(url.hosts[0].password.expose_secret());
+    let hosts: Vec<_> = hosts.split(',').map(|h| format!("{user}:{password}@{h}")).collect();
+    let vhost = url.virtual_host.replace('/', "%2F");
+    format!("rabbit://{}/{vhost}", hosts.join(","))
 }
 
 /// Names of one test.

@@ -4,12 +4,10 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use karbor_restore_worker::transport::url::TransportUrl;
 use karbor_restore_worker::transport::{ExchangeKind, Link, Message, PublishError, QueueType};
 use lapin::options::{ExchangeDeclareOptions, QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection, ConnectionProperties};
-use secrecy::ExposeSecret;
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::proxy::Proxy;
@@ -21,16 +19,6 @@ async fn behind_proxy() -> (Proxy, String) {
     let proxy = Proxy::start(&url.hosts[0].to_string()).await;
     let through = url_to(&proxy.address().to_string(), None);
     (proxy, through)
-}
-
-/// The test broker's URL with other hosts, and perhaps another password.
-fn url_to(hosts: &str, password: Option<&str>) -> String {
-    let url: TransportUrl = rabbit_url().parse().expect("a URL");
-    let user = &url.hosts[0].username;
-    let password = password.unwrap_or(url.hosts[0].password.expose_secret());
-    let hosts: Vec<_> = hosts.split(',').map(|h| format!("{user}:{password}@{h}")).collect();
-    let vhost = url.virtual_host.replace('/', "%2F");
-    format!("rabbit://{}/{vhost}", hosts.join(","))
 }
 
 /// A channel beside the code under test.
