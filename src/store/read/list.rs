@@ -17,7 +17,7 @@ impl Store {
         let Some((text, params)) = compose(query, self.dialect()) else { return Ok(Vec::new()) };
         let mut reading = self.pools.begin_read(act).await?;
         let rows: Vec<RestoreRow> = reading.load_text(act, &text, &params).await?;
-        let views = complete(&mut reading, rows).await?;
+        let views = complete(&mut reading, &self.karbor, rows).await?;
         reading.roll_back().await;
         Ok(views)
     }

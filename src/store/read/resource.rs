@@ -74,7 +74,7 @@ impl Store {
         let mut connection = self.pools.connect(act, Use::Read).await?;
         let rows: Vec<LineRow> = connection.load_text(act, &text, &params).await?;
         if rows.is_empty()
-            && let Some(shown) = find_in_columns(&mut connection, id).await?
+            && let Some(shown) = find_in_columns(&mut connection, &self.karbor, id).await?
         {
             return Ok(page_of_columns(shown, query));
         }
@@ -88,7 +88,7 @@ impl Store {
         let rows: Vec<CountRow> =
             connection.load(&COUNT_RESOURCES, &[restore.clone().into(), restore.into()]).await?;
         if rows.is_empty()
-            && let Some(shown) = find_in_columns(&mut connection, id).await?
+            && let Some(shown) = find_in_columns(&mut connection, &self.karbor, id).await?
         {
             return Ok(count(&shown, 0));
         }

@@ -6,9 +6,9 @@ use std::collections::{HashMap, HashSet};
 use chrono::NaiveDateTime;
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Nullable, Text, Timestamp};
-use serde_json::{Map, Value};
 
 use super::super::connection::Connection;
+use super::super::karbor::KarborRules;
 use super::super::pool::Use;
 use super::super::statement::{Param, Statement, as_count};
 use super::super::{RestoreView, Store, StoreError};
@@ -164,7 +164,7 @@ impl Store {
     pub async fn restore_view(&self, id: RestoreId) -> Result<Option<RestoreView>, StoreError> {
         let mut reading = self.pools.begin_read(FIND_RESTORE.act).await?;
         let rows = reading.load(&FIND_RESTORE, &[id.to_string().into()]).await?;
-        let views = complete(&mut reading, rows).await?;
+        let views = complete(&mut reading, &self.karbor, rows).await?;
         reading.roll_back().await;
         Ok(views.into_iter().next())
     }
@@ -183,6 +183,7 @@ impl Store {
 /// Karbor's and is left out.
 pub(super) async fn complete(
     connection: &mut Connection,
+    rules: &KarborRules,
     rows: Vec<RestoreRow>,
 ) -> Result<Vec<RestoreView>, StoreError> {
     let known: Vec<&str> =
@@ -198,16 +199,16 @@ pub(super) async fn complete(
     }
     let views = rows.into_iter().filter_map(|row| {
         let rows = resources.remove(&row.id).unwrap_or_default();
-        view(row, rows)
+        view(rules, row, rows)
     });
     Ok(views.collect())
 }
 
-fn view(row: RestoreRow, resources: Vec<ResourceRow>) -> Option<RestoreView> {
+fn view(rules: &KarborRules, row: RestoreRow, resources: Vec<ResourceRow>) -> Option<RestoreView> {
     let id = row.id.parse().ok()?;
     let shown = match row.expected {
         Some(_) => shown_of_rows(resources),
-        None => shown_of_columns(row.resources_status.as_deref(), row.resources_reason.as_deref()),
+        None => shown_of_columns(rules, &row),
     };
     let counts = count(&shown, row.expected.map_or(0, as_count));
     Some(RestoreView {
@@ -251,30 +252,22 @@ fn shown_of_rows(rows: Vec<ResourceRow>) -> Vec<Shown> {
 /// What Karbor's columns say of a restore's resources; `None` where ours are to be read.
 pub(super) async fn find_in_columns(
     connection: &mut Connection,
+    rules: &KarborRules,
     id: RestoreId,
 ) -> Result<Option<Vec<Shown>>, StoreError> {
     let row: Option<RestoreRow> =
         connection.load_one(&FIND_RESTORE, &[id.to_string().into()]).await?;
-    Ok(row.filter(|row| row.expected.is_none()).map(|row| {
-        shown_of_columns(row.resources_status.as_deref(), row.resources_reason.as_deref())
-    }))
+    Ok(row.filter(|row| row.expected.is_none()).map(|row| shown_of_columns(rules, &row)))
 }
 
-/// What Karbor's two columns say, where nothing of ours is there yet.
-fn shown_of_columns(statuses: Option<&str>, reasons: Option<&str>) -> Vec<Shown> {
-    let read = |text: Option<&str>| -> Map<String, Value> {
-        text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
-    };
-    let mut reasons = read(reasons);
-    let mut shown: Vec<Shown> = read(statuses)
+/// What Karbor's two columns say, where nothing of ours is there yet; read as they will be when
+/// the restore is first met.
+fn shown_of_columns(rules: &KarborRules, row: &RestoreRow) -> Vec<Shown> {
+    let (statuses, reasons) = (row.resources_status.as_deref(), row.resources_reason.as_deref());
+    let mut shown: Vec<Shown> = rules
+        .read_dictionaries(statuses, reasons)
         .into_iter()
-        .filter_map(|(key, status)| {
-            let reason = match reasons.remove(&key) {
-                Some(Value::String(reason)) if !reason.is_empty() => Some(reason),
-                _ => None,
-            };
-            Some((key.parse().ok()?, read_status(status.as_str().unwrap_or_default()), reason))
-        })
+        .map(|update| (update.key, update.state.status, update.state.reason))
         .collect();
     shown.sort();
     shown
@@ -312,23 +305,5 @@ mod tests {
         let shown: Vec<String> =
             shown_of_rows(rows).into_iter().map(|(key, ..)| key.to_string()).collect();
         assert_eq!(shown, ["N#s1", "V#new", "V#s2"]);
-    }
-
-    #[test]
-    fn karbors_columns_are_read_whatever_they_hold() {
-        let shown = shown_of_columns(
-            Some(r#"{"V#b": "available", "V#a": "strange", "nonsense": "error", "V#c": null}"#),
-            Some(r#"{"V#a": "why", "V#b": "", "V#d": "nobody"}"#),
-        );
-        let shown: Vec<_> =
-            shown.iter().map(|(k, s, r)| (k.to_string(), s.as_str(), r.as_deref())).collect();
-        let expected = [
-            ("V#a".to_owned(), "undefined", Some("why")),
-            ("V#b".to_owned(), "available", None),
-            ("V#c".to_owned(), "undefined", None),
-        ];
-        assert_eq!(shown, expected);
-        assert_eq!(shown_of_columns(None, Some("{}")), []);
-        assert_eq!(shown_of_columns(Some("[1]"), Some("")), []);
     }
 }

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 mod batches;
-mod database;
+pub mod database;
 mod dictionaries;
 mod early;
 mod migrations;
