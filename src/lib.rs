@@ -7,10 +7,20 @@
 //!                                                           outbox ─▶ publish + confirm ─▶ position moved on
 //! ```
 
+pub mod cli;
+pub mod settings;
+pub mod telemetry;
+pub mod worker;
+pub mod shutdown;
+pub mod intake;
+pub mod outbox;
+pub mod keeper;
 pub mod transport;
 pub mod wire;
 pub mod rpc;
 pub mod domain;
 pub mod store;
 pub mod http;
-pub mod cli;
+
+mod backoff;
+mod bell;

@@ -1,1 +1,7 @@
-fn main() {}
+//! The program. Everything is in the library, so that it is compiled once.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    karbor_restore_worker::cli::main()
+}

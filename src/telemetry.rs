@@ -9,7 +9,7 @@ use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 
 use crate::settings::{LogFormat, LogSettings};
 
-const QUIET: &str = "lapin=warn,mysql_async=warn,tokio_postgres=warn,rustls=warn,hyper=warn";
+const QUIET: &str = "lapin=off,mysql_async=warn,tokio_postgres=warn,rustls=warn,hyper=warn";
 
 /// Starts logging for the whole process.
 ///
@@ -37,8 +37,8 @@ mod tests {
 
     #[test]
     fn libraries_are_quiet_unless_named() {
-        assert!(build_filter("debug").to_string().contains("lapin=warn"));
+        assert!(build_filter("debug").to_string().contains("lapin=off"));
         let named = build_filter("info,lapin=trace").to_string();
-        assert!(named.contains("lapin=trace") && !named.contains("lapin=warn"), "{named}");
+        assert!(named.contains("lapin=trace") && !named.contains("lapin=off"), "{named}");
     }
 }

@@ -40,15 +40,46 @@ impl Arguments {
     /// All `--config` files in the order given.
     pub fn config_files(&self) -> Vec<PathBuf> {
         let behind = match &self.command {
-            Command::Config(ConfigCommand::Show { files }) | Command::Show { files, .. } => files,
+            Command::Config(ConfigCommand::Show { files })
+            | Command::Serve { files, .. }
+            | Command::Migrate { files }
+            | Command::Show { files, .. } => files.config.as_slice(),
+            Command::Demo { .. } => &[],
         };
-        self.files.config.iter().chain(&behind.config).cloned().collect()
+        self.files.config.iter().chain(behind).cloned().collect()
     }
 }
 
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run the worker until SIGTERM: migrate the database, consume, publish
+    Serve {
+        /// Leave the schema as it is; another process migrates it
+        #[arg(long)]
+        no_migrate: bool,
+        /// Settings
+        #[command(flatten)]
+        files: ConfigFiles,
+    },
+
+    /// Bring the database's schema up to date
+    Migrate {
+        /// Settings
+        #[command(flatten)]
+        files: ConfigFiles,
+    },
+
+    /// Show the whole pipeline at work, in one process, without any service
+    Demo {
+        /// Through this broker instead of the embedded one: rabbit://USER:PASSWORD@HOST:5672/
+        #[arg(long, value_name = "URL")]
+        transport_url: Option<String>,
+        /// Into this database instead of a temporary SQLite file
+        #[arg(long, value_name = "URL")]
+        database_url: Option<String>,
+    },
+
     /// Look at the settings
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -60,7 +91,7 @@ pub enum Command {
         /// How to print it
         #[arg(long, value_enum, default_value_t)]
         output: Output,
-        /// Further settings.
+        /// Settings
         #[command(flatten)]
         files: ConfigFiles,
     },
@@ -71,7 +102,7 @@ pub enum Command {
 pub enum ConfigCommand {
     /// Print the settings in force and where each comes from, passwords hidden
     Show {
-        /// Further settings.
+        /// Settings
         #[command(flatten)]
         files: ConfigFiles,
     },

@@ -1,3 +1,98 @@
 //! What the commands do: takes settings and a store, prints for a reader. One file a command.
 
+pub mod arguments;
+pub mod config;
+pub mod demo;
+pub mod migrate;
+pub mod serve;
 pub mod show;
+
+use std::io::{ErrorKind, Write as _};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Parser as _;
+
+use crate::settings::{Settings, SettingsError};
+use crate::store::Store;
+use crate::telemetry::start_logging;
+use crate::worker::Migrate;
+use arguments::{Arguments, Command};
+
+/// What a blocking call may still take when the command has ended.
+const LAST_CALLS: Duration = Duration::from_secs(1);
+
+/// The program: reads the command line, runs the command, turns an error into an exit code.
+pub fn main() -> ExitCode {
+    match run_to_end(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Settings may be what is wrong, so there may be no log yet. Nobody can be told of an
+            // error while telling.
+            let _ = writeln!(std::io::stderr(), "karbor-restore-worker: {error:#}");
+            ExitCode::from(exit_code(&error))
+        }
+    }
+}
+
+fn run_to_end(arguments: Arguments) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let result = runtime.block_on(run(arguments));
+    runtime.shutdown_timeout(LAST_CALLS);
+    result
+}
+
+/// Loads the settings, starts the log, does what is asked.
+async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let settings = Settings::load(&arguments.config_files())?;
+    match arguments.command {
+        Command::Serve { no_migrate, .. } => {
+            start_logging(&settings.log)?;
+            let migrate = if no_migrate { Migrate::Not } else { Migrate::First };
+            serve::run(&settings, migrate).await
+        }
+        Command::Migrate { .. } => {
+            start_logging(&settings.log)?;
+            migrate::run(&settings).await
+        }
+        Command::Config(command) => config::run(&settings, &command),
+        Command::Show { id, output, .. } => {
+            start_logging(&settings.log)?;
+            show::run(&Store::new(settings.store_options()?)?, id, output).await
+        }
+        // The demonstration has settings of its own, and speaks for itself.
+        Command::Demo { transport_url, database_url } => {
+            demo::run(transport_url, database_url).await
+        }
+    }
+}
+
+/// 2 for settings that cannot be used, 1 for anything else.
+fn exit_code(error: &anyhow::Error) -> u8 {
+    if error.chain().any(|cause| cause.is::<SettingsError>()) { 2 } else { 1 }
+}
+
+/// Prints to standard output; a reader that has seen enough, such as `head`, is no error.
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut stdout = std::io::stdout();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("cannot write to standard output"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_that_cannot_be_used_are_exit_code_2() {
+        let missing = Settings::load(&["/nonexistent".into()]).unwrap_err();
+        assert_eq!(exit_code(&anyhow::Error::from(missing).context("starting")), 2);
+        assert_eq!(exit_code(&anyhow::anyhow!("anything else")), 1);
+    }
+}

@@ -208,6 +208,16 @@ impl Metrics {
         self.updates.get_or_create(&EffectLabel { effect: "refused" }).inc();
     }
 
+    /// How many updates had this effect.
+    pub fn updates_counted(&self, effect: Effect) -> u64 {
+        self.updates.get_or_create(&EffectLabel { effect: effect.as_str() }).get()
+    }
+
+    /// How many requests were refused.
+    pub fn refused_counted(&self) -> u64 {
+        self.updates.get_or_create(&EffectLabel { effect: "refused" }).get()
+    }
+
     /// Counts a dead letter; a class that is not ours counts as `other`.
     pub fn count_dead_letter(&self, class: &str) {
         let class = known(&CLASSES, class);

@@ -106,6 +106,28 @@ impl RpcClient {
         self.publish(to, &message, None).await
     }
 
+    /// Sends a method with arguments of the caller's own making, as a plugin may: nothing is
+    /// validated here.
+    pub async fn cast_args(
+        &self,
+        to: &To,
+        method: &str,
+        args: &impl serde::Serialize,
+    ) -> Result<(), CallError> {
+        let message = request_message(method, to_args(args)?, &self.sender);
+        self.publish(to, &message, None).await
+    }
+
+    /// The same as a call; its result is not looked at.
+    pub async fn call_args(
+        &self,
+        to: &To,
+        method: &str,
+        args: &impl serde::Serialize,
+    ) -> Result<(), CallError> {
+        self.request(to, method, to_args(args)?).await.map(drop)
+    }
+
     /// Sends a command and waits for its outcome.
     pub async fn call(&self, to: &To, command: &Command) -> Result<Outcome, CallError> {
         let result = self.request(to, method_of(command), args_of(command)).await?;
@@ -214,6 +236,13 @@ async fn hand_out_replies(
             }
         }
         acker.ack(delivery.tag).await;
+    }
+}
+
+fn to_args(args: &impl serde::Serialize) -> Result<Map<String, Value>, CallError> {
+    match serde_json::to_value(args) {
+        Ok(Value::Object(args)) => Ok(args),
+        Ok(_) | Err(_) => Err(CallError::Unreadable),
     }
 }
 

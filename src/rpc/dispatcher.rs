@@ -78,15 +78,20 @@ impl Dispatcher {
         Self { aliases, limits }
     }
 
+    /// The limits in force.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// Reads a body. Never fails, never panics: what is wrong is an [`Action::Refuse`].
     pub fn dispatch(&self, body: &[u8]) -> Dispatched {
         let limit = self.limits.body_bytes;
         if body.len() > limit {
-            return unread(RpcError::BodyTooLarge { bytes: body.len(), limit });
+            return Dispatched::unread(RpcError::BodyTooLarge { bytes: body.len(), limit });
         }
         match open(body) {
             Ok(message) => self.dispatch_message(message),
-            Err(malformed) => unread(malformed.into()),
+            Err(malformed) => Dispatched::unread(malformed.into()),
         }
     }
 
@@ -148,15 +153,17 @@ impl Dispatcher {
     }
 }
 
-/// A body of which nothing could be read.
-fn unread(error: RpcError) -> Dispatched {
-    Dispatched {
-        unique_id: fresh_unique_id(),
-        sent_unique_id: false,
-        method: None,
-        sender: Sender::default(),
-        caller: None,
-        action: Action::Refuse(error),
+impl Dispatched {
+    /// A body of which nothing could be read.
+    pub fn unread(error: RpcError) -> Self {
+        Self {
+            unique_id: fresh_unique_id(),
+            sent_unique_id: false,
+            method: None,
+            sender: Sender::default(),
+            caller: None,
+            action: Action::Refuse(error),
+        }
     }
 }
 

@@ -47,7 +47,7 @@ pub enum MigrateError {
     /// Karbor created this database.
     #[error(
         "the database holds Karbor's `restores` table and must be adopted: run \
-         `karbor-restore-worker migrate --adopt` (with `--dry-run` it only says what it would do)"
+         `karbor-restore-worker migrate --adopt`, of a version that has it"
     )]
     NeedsAdoption,
     /// A newer version was here, and this one is too old for what it left.
@@ -62,6 +62,29 @@ pub enum MigrateError {
     /// The database could not do it; the same may be tried again.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl std::fmt::Display for MigrationReport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.applied.as_slice() {
+            [] => write!(f, "the schema is up to date (version {SCHEMA_VERSION})"),
+            applied => write!(f, "applied {}", applied.join(", ")),
+        }
+    }
+}
+
+impl MigrateError {
+    /// Whether the same may succeed later, without anybody's doing.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Store(StoreError::Transient { .. } | StoreError::Doubt { .. }) => true,
+            Self::Store(
+                StoreError::Refused { .. } | StoreError::Fenced | StoreError::Fatal { .. },
+            )
+            | Self::NeedsAdoption
+            | Self::NewerSchema { .. } => false,
+        }
+    }
 }
 
 const ACT: &str = "migrating the schema";

@@ -1,0 +1,173 @@
+//! Commits batches, whatever it takes: waits while the database is away, becomes a new publisher
+//! when fenced or in doubt, halves what the database refuses until the one at fault is alone.
+//!
+//! Doing a batch again is always right, because a repeat merges into what is known and writes no
+//! event.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::Utc;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::backoff::Pauses;
+use crate::domain::Outcome;
+use crate::http::Metrics;
+use crate::outbox::Lane;
+use crate::store::{BatchItem, DatabaseFault, Store, StoreError};
+
+/// What became of one item: its outcome, or that the database (or the worker) fails on it alone.
+pub type ItemResult = Result<Outcome, DatabaseFault>;
+
+/// How long a worker that is draining tries a database that is away, before it gives back what it
+/// holds.
+const DRAINING_PATIENCE: Duration = Duration::from_secs(5);
+
+/// The batch was not committed, because the worker is to end and the database is away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GivenUp;
+
+/// Commits as one publisher after another; one transaction at a time.
+pub struct Committer {
+    store: Store,
+    lane: Lane,
+    metrics: Metrics,
+    draining: CancellationToken,
+    /// Since when a draining worker has been without its database.
+    without_database: Option<Instant>,
+}
+
+impl Committer {
+    /// A committer that hands its events to `lane`.
+    pub fn new(store: Store, lane: Lane, metrics: Metrics, draining: CancellationToken) -> Self {
+        Self { store, lane, metrics, draining, without_database: None }
+    }
+
+    /// Commits `items` in order and hands their events on. Gives the items back with one result
+    /// each, in order.
+    ///
+    /// # Errors
+    /// [`GivenUp`] only while draining: some may be committed; all can be delivered again.
+    pub async fn commit(
+        &mut self,
+        items: Vec<BatchItem>,
+    ) -> Result<(Vec<BatchItem>, Vec<ItemResult>), GivenUp> {
+        let mut done = Vec::with_capacity(items.len());
+        let mut results = Vec::with_capacity(items.len());
+        // Parts still to be done, the next one last.
+        let mut parts = vec![items];
+        while let Some(part) = parts.pop() {
+            let (mut part, outcomes) = self.commit_part(part).await?;
+            match outcomes {
+                Ok(outcomes) => results.extend(outcomes.into_iter().map(Ok)),
+                Err(fault) if part.len() == 1 => results.push(Err(fault)),
+                Err(fault) => {
+                    warn!(%fault, items = part.len(), "the database refuses a batch; halving it");
+                    parts.push(part.split_off(part.len() / 2));
+                    parts.push(part);
+                    continue;
+                }
+            }
+            done.append(&mut part);
+        }
+        Ok((done, results))
+    }
+
+    /// Commits one part, retrying what may pass. Gives the part back with its outcomes, or with the
+    /// fault that belongs to the data itself.
+    #[allow(clippy::type_complexity, reason = "said in the sentence above")]
+    async fn commit_part(
+        &mut self,
+        mut part: Vec<BatchItem>,
+    ) -> Result<(Vec<BatchItem>, Result<Vec<Outcome>, DatabaseFault>), GivenUp> {
+        let mut pauses = Pauses::default();
+        loop {
+            let (returned, result) = self.try_once(part).await;
+            part = returned;
+            let error = match result {
+                Ok(outcomes) => {
+                    self.without_database = None;
+                    return Ok((part, Ok(outcomes)));
+                }
+                Err(StoreError::Refused { source, .. }) => return Ok((part, Err(source))),
+                Err(error) => error,
+            };
+            if self.draining.is_cancelled() {
+                let since = *self.without_database.get_or_insert_with(Instant::now);
+                if since.elapsed() >= DRAINING_PATIENCE {
+                    warn!(%error, "ending without the database; what is held is given back");
+                    return Err(GivenUp);
+                }
+            }
+            match &error {
+                StoreError::Fenced | StoreError::Doubt { .. } => {
+                    info!(cause = %chain(&error), "beginning anew as another publisher");
+                    self.lane.abandon();
+                }
+                StoreError::Fatal { .. } => {
+                    error!(cause = %chain(&error), "the database cannot be used; trying again");
+                    pauses.pause().await;
+                }
+                StoreError::Transient { .. } => {
+                    warn!(cause = %chain(&error), "the database did not take a batch; trying again");
+                    pauses.pause().await;
+                }
+                StoreError::Refused { .. } => unreachable!("returned above"),
+            }
+        }
+    }
+
+    async fn try_once(
+        &mut self,
+        part: Vec<BatchItem>,
+    ) -> (Vec<BatchItem>, Result<Vec<Outcome>, StoreError>) {
+        let publisher = match self.lane.publisher().await {
+            Ok(publisher) => publisher,
+            Err(error) => return (part, Err(error)),
+        };
+        let position = self.lane.position();
+        let begun = Instant::now();
+        // A task of its own: a transaction is never dropped half way, and a panic in it is that
+        // batch's matter, not the worker's.
+        let store = self.store.clone();
+        let part = Arc::new(part);
+        let items = part.clone();
+        let task = tokio::spawn(async move {
+            let mut publisher = publisher;
+            let committed = store.commit_batch(&mut publisher, position, &items, Utc::now()).await;
+            drop(items);
+            (publisher, committed)
+        });
+        let joined = task.await;
+        let part = Arc::try_unwrap(part).unwrap_or_else(|shared| (*shared).clone());
+        let (publisher, committed) = match joined {
+            Ok((publisher, committed)) => (publisher, committed),
+            Err(panic) => {
+                error!(%panic, items = part.len(), "committing a batch panicked");
+                // Whether its transaction ended is unknown.
+                self.lane.abandon();
+                let fault = DatabaseFault("the worker failed on it".to_owned());
+                return (part, Err(StoreError::Refused { act: "commit a batch", source: fault }));
+            }
+        };
+        match committed {
+            Ok(committed) => {
+                self.metrics.batches.inc();
+                self.metrics.batch_items.observe(part.len() as f64);
+                self.metrics.commit_seconds.observe(begun.elapsed().as_secs_f64());
+                self.lane.committed(publisher, position, committed.events).await;
+                (part, Ok(committed.outcomes))
+            }
+            Err(error) => (part, Err(error)),
+        }
+    }
+}
+
+/// An error with its causes, for a log line.
+fn chain(error: &StoreError) -> String {
+    match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}

@@ -1,0 +1,108 @@
+//! Keeps what cannot be applied: a dead letter, confirmed, then its error notification,
+//! confirmed, and only then the original is let go.
+
+use std::sync::Arc;
+
+use chrono::Utc;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::mpsc;
+use tracing::warn;
+
+use super::settle::Settler;
+use crate::http::Metrics;
+use crate::outbox::publish_until_confirmed;
+use crate::rpc::{DeadLetter, Dispatched, Notifier, RpcError};
+use crate::transport::{DeliveryTag, Properties, Publisher};
+
+/// Letters on their way at once: enough that a flood of bad messages does not wait for one confirm
+/// at a time, few enough that they never fill the memory.
+pub(super) const LETTERS_IN_FLIGHT: usize = 256;
+
+/// What came, as it came.
+#[derive(Debug, Clone)]
+pub struct Parcel {
+    /// The queue it was consumed from.
+    pub queue: String,
+    /// Its properties.
+    pub properties: Properties,
+    /// Its body.
+    pub body: Vec<u8>,
+}
+
+/// A message that cannot be applied, with the reason.
+#[derive(Debug)]
+pub struct Reject {
+    /// What came.
+    pub parcel: Parcel,
+    /// What was understood of it.
+    pub dispatched: Dispatched,
+    /// What is wrong with it.
+    pub error: RpcError,
+}
+
+/// Sends dead letters. Shared by intake and keeper.
+#[derive(Clone)]
+pub struct DeadLetterOffice {
+    /// Publishes the letters, on the request broker.
+    pub letters: Arc<dyn Publisher>,
+    /// Publishes their notifications.
+    pub notifications: Arc<dyn Publisher>,
+    /// Writes the notifications.
+    pub notifier: Arc<Notifier>,
+    /// The queue that keeps them.
+    pub queue: String,
+    /// This worker's host.
+    pub host: String,
+    /// What is counted.
+    pub metrics: Metrics,
+}
+
+impl DeadLetterOffice {
+    /// Sends the letter and its notification; returns when the broker has confirmed both, however
+    /// long that takes.
+    pub async fn keep(&self, reject: &Reject) {
+        let Reject { parcel, dispatched, error } = reject;
+        let letter =
+            DeadLetter::new(&parcel.queue, &parcel.properties, &parcel.body, dispatched, error);
+        warn!(
+            error = error.class(),
+            reason = %error,
+            method = letter.method,
+            unique_id = dispatched.unique_id,
+            queue = letter.queue,
+            "a message cannot be applied and goes to the dead letters"
+        );
+        self.metrics.count_dead_letter(error.class());
+        publish_until_confirmed(self.letters.as_ref(), || vec![letter.message(&self.queue)]).await;
+        publish_until_confirmed(self.notifications.as_ref(), || {
+            self.notifier.dead_letter(&self.host, &letter, &self.queue, Utc::now())
+        })
+        .await;
+    }
+}
+
+/// Keeps each reject and then acknowledges what it came in, many at once, until `rejects` closes.
+pub(super) async fn keep_all(
+    office: DeadLetterOffice,
+    settler: Settler,
+    mut rejects: mpsc::Receiver<(Reject, Option<DeliveryTag>)>,
+) {
+    let mut keeping = FuturesUnordered::new();
+    loop {
+        tokio::select! {
+            reject = rejects.recv(), if keeping.len() < LETTERS_IN_FLIGHT => {
+                let Some((reject, settles)) = reject else { break };
+                let office = office.clone();
+                keeping.push(async move {
+                    office.keep(&reject).await;
+                    settles
+                });
+            }
+            Some(settles) = keeping.next() => settler.acknowledge(settles.into_iter().collect()),
+        }
+    }
+    while let Some(settles) = keeping.next().await {
+        settler.acknowledge(settles.into_iter().collect());
+    }
+}

@@ -1,0 +1,240 @@
+//! The loop: next batch, commit, settle.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::answer::Answers;
+use super::batch::{BatchBounds, next_batch};
+use super::commit::{Committer, GivenUp, ItemResult};
+use super::dead_letter::{DeadLetterOffice, LETTERS_IN_FLIGHT, Reject, keep_all};
+use super::disposition::{Disposition, dispose};
+use super::early;
+use super::note::database_refusal;
+use super::receive::{Work, receive};
+use super::settle::Settler;
+use super::{note, read};
+use crate::bell::Bell;
+use crate::domain::Limits;
+use crate::http::Metrics;
+use crate::rpc::{Action, Caller, Dispatcher, ReplyShape, RpcError};
+use crate::store::{BatchItem, IfUnknown, Store};
+use crate::transport::{Acker, Consumer, DeliveryTag, Message, Publisher};
+
+/// What intake works with.
+pub struct Parts {
+    /// Delivers requests.
+    pub consumer: Box<dyn Consumer>,
+    /// Carries answers and heartbeats.
+    pub answers: Arc<dyn Publisher>,
+    /// Understands requests.
+    pub dispatcher: Arc<Dispatcher>,
+    /// Commits batches.
+    pub committer: Committer,
+    /// Answers reads.
+    pub store: Store,
+    /// Keeps what cannot be applied.
+    pub dead_letters: DeadLetterOffice,
+    /// Rung when a restore was recorded: somebody may have waited for it.
+    pub recorded: Bell,
+    /// How large batches grow.
+    pub bounds: BatchBounds,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Cancelled when no new message is to be taken.
+    pub draining: CancellationToken,
+}
+
+/// Takes, commits and settles deliveries until `draining` is cancelled and all that was taken is
+/// settled or given back.
+pub async fn run(parts: Parts) {
+    let tasks = TaskTracker::new();
+    let acker = parts.consumer.acker();
+    let (settler, settling) = Settler::new(acker.clone());
+    tasks.spawn(settling);
+    let (answers, answering) = Answers::new(parts.answers, settler.clone(), parts.metrics.clone());
+    tasks.spawn(answering);
+    let (rejects, reject_queue) = mpsc::channel(LETTERS_IN_FLIGHT);
+    tasks.spawn(keep_all(parts.dead_letters, settler.clone(), reject_queue));
+    // As many as two batches wait decoded; the rest stays in the consumer's own buffer.
+    let (works, mut batches) = mpsc::channel(2 * parts.bounds.max_items);
+    tasks.spawn(receive(parts.consumer, parts.dispatcher.clone(), answers.clone(), works));
+
+    let mut intake = Intake {
+        committer: parts.committer,
+        store: parts.store,
+        acker: acker.clone(),
+        settler,
+        answers,
+        rejects,
+        recorded: parts.recorded,
+        limits: *parts.dispatcher.limits(),
+        metrics: parts.metrics,
+        draining: parts.draining.clone(),
+        reads: TaskTracker::new(),
+    };
+    let cancel = tokio::spawn(async move {
+        parts.draining.cancelled().await;
+        acker.cancel().await;
+    });
+    while let Some(batch) = next_batch(&mut batches, parts.bounds).await {
+        intake.process(batch).await;
+    }
+    cancel.abort();
+    intake.reads.close();
+    intake.reads.wait().await;
+    // The last senders go with `intake`; each task ends when its queue is empty.
+    drop(intake);
+    tasks.close();
+    tasks.wait().await;
+}
+
+struct Intake {
+    committer: Committer,
+    store: Store,
+    acker: Arc<dyn Acker>,
+    settler: Settler,
+    answers: Answers,
+    rejects: mpsc::Sender<(Reject, Option<DeliveryTag>)>,
+    recorded: Bell,
+    limits: Limits,
+    metrics: Metrics,
+    draining: CancellationToken,
+    reads: TaskTracker,
+}
+
+impl Intake {
+    async fn process(&mut self, batch: Vec<Work>) {
+        let mut items = Vec::with_capacity(batch.len());
+        let mut committing = Vec::with_capacity(batch.len());
+        for mut work in batch {
+            self.metrics.count_message(work.dispatched.method.as_deref().unwrap_or_default());
+            match std::mem::replace(&mut work.dispatched.action, Action::Ping) {
+                Action::Commit { command, reply } => {
+                    items.push(BatchItem {
+                        command,
+                        sender: work.dispatched.sender.clone(),
+                        if_unknown: IfUnknown::Refuse,
+                    });
+                    committing.push((work, reply));
+                }
+                Action::GetRestore(id) => {
+                    let (store, draining) = (self.store.clone(), self.draining.clone());
+                    let (answers, settler) = (self.answers.clone(), self.settler.clone());
+                    let (acker, rejects) = (self.acker.clone(), self.rejects.clone());
+                    self.reads.spawn(async move {
+                        match read::get_restore(&store, &work.dispatched, id, &draining).await {
+                            Ok(Some(answer)) => answers.send(answer, work.tag),
+                            Ok(None) => settler.acknowledge(vec![work.tag]),
+                            Err(read::Failed::Error(error)) => {
+                                let tag = work.tag;
+                                let _ = rejects.send((work.reject(error), Some(tag))).await;
+                            }
+                            Err(read::Failed::GivenUp) => acker.requeue(work.tag).await,
+                        }
+                    });
+                }
+                Action::Ping => match work.dispatched.caller.as_ref().map(Caller::pong) {
+                    Some(pong) => self.answers.send(pong, work.tag),
+                    None => self.settler.acknowledge(vec![work.tag]),
+                },
+                Action::Refuse(error) => {
+                    self.metrics.count_refused();
+                    let disposition = dispose(work.dispatched.caller.as_ref(), Err(error));
+                    let done = self.carry_out(work, disposition).await;
+                    self.settler.acknowledge(done.into_iter().collect());
+                }
+            }
+        }
+        if !items.is_empty() && self.commit(items, &mut committing).await.is_err() {
+            for (work, _) in committing {
+                self.acker.requeue(work.tag).await;
+            }
+        }
+    }
+
+    /// Commits, then settles each message by what became of it. On [`GivenUp`] the works are left
+    /// where they are.
+    async fn commit(
+        &mut self,
+        items: Vec<BatchItem>,
+        works: &mut Vec<(Work, ReplyShape)>,
+    ) -> Result<(), GivenUp> {
+        let (mut items, mut results) = self.committer.commit(items).await?;
+        self.keep_early(&mut items, &mut results, works).await?;
+        let mut settled = Vec::with_capacity(works.len());
+        for (((work, shape), item), result) in works.drain(..).zip(items).zip(results) {
+            note::outcome(&self.metrics, &item.command, &result);
+            if note::recorded(&item.command, &result) {
+                self.recorded.ring();
+            }
+            let result = match result {
+                Ok(outcome) => Ok((outcome, shape)),
+                Err(fault) => {
+                    note::refused_alone(&work.dispatched, &fault);
+                    Err(database_refusal())
+                }
+            };
+            let disposition = dispose(work.dispatched.caller.as_ref(), result);
+            settled.extend(self.carry_out(work, disposition).await);
+        }
+        self.settler.acknowledge(settled);
+        Ok(())
+    }
+
+    /// Commits again the casts of updates whose restore nobody knows, this time to wait for it.
+    /// Only here is their resting form made, which the others are spared.
+    async fn keep_early(
+        &mut self,
+        items: &mut [BatchItem],
+        results: &mut [ItemResult],
+        works: &[(Work, ReplyShape)],
+    ) -> Result<(), GivenUp> {
+        let unknown = early::unknown_casts(items, results, works);
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let mut waiting = Vec::with_capacity(unknown.len());
+        for &index in &unknown {
+            let mut item = items[index].clone();
+            item.if_unknown = IfUnknown::Wait(early::message(&works[index].0, &self.limits));
+            waiting.push(item);
+        }
+        let (_, outcomes) = self.committer.commit(waiting).await?;
+        for (index, outcome) in unknown.into_iter().zip(outcomes) {
+            results[index] = outcome;
+        }
+        Ok(())
+    }
+
+    /// Does what was decided, and gives the delivery back for acknowledgement if nothing else
+    /// acknowledges it.
+    async fn carry_out(&self, work: Work, disposition: Disposition) -> Option<DeliveryTag> {
+        match disposition {
+            Disposition::Acknowledge => return Some(work.tag),
+            Disposition::Answer(answer) => self.answers.send(answer, work.tag),
+            Disposition::DeadLetter(error) => {
+                let tag = work.tag;
+                self.send_reject(work.reject(error), Some(tag)).await;
+            }
+            Disposition::AnswerAndKeep(answer, error) => {
+                self.answer_and_keep(work, answer, error).await;
+            }
+        }
+        None
+    }
+
+    /// The answer acknowledges; the copy for us is kept before it leaves.
+    async fn answer_and_keep(&self, work: Work, answer: Message, error: RpcError) {
+        let tag = work.tag;
+        self.send_reject(work.reject(error), None).await;
+        self.answers.send(answer, tag);
+    }
+
+    async fn send_reject(&self, reject: Reject, settles: Option<DeliveryTag>) {
+        // The receiver lives as long as intake does.
+        let _ = self.rejects.send((reject, settles)).await;
+    }
+}

@@ -1,0 +1,140 @@
+//! Applies updates that came before their restore, once it is recorded or found in Karbor's table,
+//! and gives up on those that waited too long.
+//!
+//! An early update is applied like any other: decoded again, judged by its own sender, merged in a
+//! batch whose transaction also removes its row. Applied twice by two workers it is unchanged.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info};
+
+use crate::bell::Bell;
+use crate::domain::Outcome;
+use crate::http::Metrics;
+use crate::intake::{
+    Committer, DeadLetterOffice, ItemResult, Parcel, Reject, database_refusal, note_outcome,
+};
+use crate::rpc::{Action, Dispatched, Dispatcher, RpcError, properties_from_json};
+use crate::store::{BatchItem, EarlyUpdate, IfUnknown, Store, StoreError};
+
+/// How often the table is looked at when no bell rings: a restore may come by Karbor's own table,
+/// or through another worker.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Early updates taken at once.
+const AT_ONCE: u32 = 200;
+
+/// The duty's parts.
+pub(super) struct Early {
+    pub store: Store,
+    pub committer: Committer,
+    pub dispatcher: Arc<Dispatcher>,
+    pub dead_letters: DeadLetterOffice,
+    pub recorded: Bell,
+    pub max_age: Duration,
+    pub metrics: Metrics,
+}
+
+pub(super) async fn run(mut early: Early, ending: CancellationToken) {
+    while !ending.is_cancelled() {
+        match early.sweep().await {
+            Ok(taken) if taken >= u64::from(AT_ONCE) => continue,
+            Ok(_) => {}
+            Err(error) => debug!(%error, "early updates are not looked at this time"),
+        }
+        tokio::select! {
+            () = ending.cancelled() => {}
+            () = early.recorded.wait(EVERY) => {}
+        }
+    }
+}
+
+impl Early {
+    /// Applies what is due and gives up on what is too old. Gives how many rows it took.
+    async fn sweep(&mut self) -> Result<u64, StoreError> {
+        let due = self.store.early_updates_due(AT_ONCE).await?;
+        let mut taken = due.len() as u64;
+        if !due.is_empty() {
+            self.apply(due).await?;
+        }
+        let expired = self.store.early_updates_expired(self.max_age, AT_ONCE).await?;
+        taken += expired.len() as u64;
+        for update in expired {
+            info!(restore_id = %update.restore_id, "an early update waited too long for its restore");
+            let dispatched = self.dispatcher.dispatch(update.message.body.as_bytes());
+            let error = RpcError::RestoreNotFound(update.restore_id);
+            self.give_up(update, dispatched, error).await?;
+        }
+        let waiting = self.store.count_early_updates().await?;
+        self.metrics.early_updates.set(waiting as i64);
+        Ok(taken)
+    }
+
+    async fn apply(&mut self, due: Vec<EarlyUpdate>) -> Result<(), StoreError> {
+        let mut items = Vec::with_capacity(due.len());
+        let mut applying = Vec::with_capacity(due.len());
+        for update in due {
+            let mut dispatched = self.dispatcher.dispatch(update.message.body.as_bytes());
+            match std::mem::replace(&mut dispatched.action, Action::Ping) {
+                Action::Commit { command, .. } => {
+                    items.push(BatchItem {
+                        command,
+                        sender: dispatched.sender.clone(),
+                        if_unknown: IfUnknown::Waited(update.id),
+                    });
+                    applying.push((update, dispatched));
+                }
+                // It was valid when it was stored: the rules (an alias table) have changed since.
+                Action::Refuse(error) => self.give_up(update, dispatched, error).await?,
+                Action::GetRestore(_) | Action::Ping => {
+                    self.store.remove_early_updates(&[update.id]).await?;
+                }
+            }
+        }
+        if items.is_empty() {
+            return Ok(());
+        }
+        let Ok((items, results)) = self.committer.commit(items).await else { return Ok(()) };
+        for ((item, result), (update, dispatched)) in items.iter().zip(results).zip(applying) {
+            note_outcome(&self.metrics, &item.command, &result);
+            if let Some(error) = refusal(result) {
+                self.give_up(update, dispatched, error).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps it as a dead letter, and only then removes its row.
+    async fn give_up(
+        &self,
+        update: EarlyUpdate,
+        dispatched: Dispatched,
+        error: RpcError,
+    ) -> Result<(), StoreError> {
+        let parcel = Parcel {
+            queue: update.message.queue,
+            properties: properties_from_json(&update.message.properties),
+            body: update.message.body.into_bytes(),
+        };
+        self.dead_letters.keep(&Reject { parcel, dispatched, error }).await;
+        self.store.remove_early_updates(&[update.id]).await?;
+        Ok(())
+    }
+}
+
+/// Why it can never be applied; `None` where it was, or goes on waiting.
+fn refusal(result: ItemResult) -> Option<RpcError> {
+    match result {
+        Ok(Outcome::Refused(refusal)) => Some(refusal.into()),
+        Ok(
+            Outcome::Recorded
+            | Outcome::Resources(_)
+            | Outcome::Expected(_)
+            | Outcome::Restore(..)
+            | Outcome::Waiting,
+        ) => None,
+        Err(_) => Some(database_refusal()),
+    }
+}

@@ -1,0 +1,40 @@
+//! Looks for publishers that ended with events beyond their position, and publishes those.
+
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use crate::bell::Bell;
+use crate::outbox::TakeOver;
+
+/// How often leases are looked at.
+const EVERY: Duration = Duration::from_secs(5);
+
+pub(super) async fn run(
+    take_over: TakeOver,
+    left_behind: Bell,
+    lease: Duration,
+    ending: CancellationToken,
+) {
+    // After an outage of the database every lease looks run out: their owners get one lease's time
+    // to renew before anybody takes over.
+    let mut not_before = Instant::now();
+    while !ending.is_cancelled() {
+        if Instant::now() >= not_before {
+            // A take-over may wait for the broker; the worker's end does not wait for it, since
+            // what is beyond the position stays there for the next.
+            tokio::select! {
+                () = ending.cancelled() => return,
+                result = take_over.run() => if let Err(error) = result {
+                    debug!(%error, "nothing is taken over this time");
+                    not_before = Instant::now() + lease;
+                },
+            }
+        }
+        tokio::select! {
+            () = ending.cancelled() => {}
+            () = left_behind.wait(EVERY) => {}
+        }
+    }
+}

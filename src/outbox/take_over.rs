@@ -1,0 +1,64 @@
+//! Publishes what ended publishers left: dead workers', and our own that were in doubt.
+
+use std::collections::VecDeque;
+
+use tracing::info;
+
+use super::send::{Sink, WINDOW};
+use crate::store::{LeftBehind, Store, StoreError};
+use crate::transport::Confirm;
+
+/// Events read and published before the position is written.
+const PAGE: u32 = 500;
+
+/// The duty of taking over.
+#[derive(Clone)]
+pub struct TakeOver {
+    /// Where the events are.
+    pub store: Store,
+    /// Where they go.
+    pub sink: Sink,
+    /// This worker's host, for the log of the one it takes from.
+    pub host: String,
+}
+
+impl TakeOver {
+    /// Closes publishers whose lease ran out, publishes what all closed ones left, forgets those
+    /// that are done. Gives how many events it published.
+    pub async fn run(&self) -> Result<u64, StoreError> {
+        for id in self.store.close_expired_publishers(&self.host).await? {
+            info!(publisher = %id, "a publisher's lease ran out; its events are taken over");
+        }
+        let mut published = 0;
+        for left in self.store.left_behind(&self.host).await? {
+            published += self.publish(left).await?;
+        }
+        self.store.forget_publishers().await?;
+        Ok(published)
+    }
+
+    async fn publish(&self, left: LeftBehind) -> Result<u64, StoreError> {
+        let mut position = left.published_through;
+        loop {
+            // Each page in a transaction of its own, begun after the publisher was closed: what
+            // that one had committed is all there.
+            let events = self.store.events_after(left.id, position, PAGE).await?;
+            let Some(last) = events.last().map(|event| event.number) else { break };
+            let mut in_flight: VecDeque<(_, Confirm)> = VecDeque::with_capacity(WINDOW);
+            for event in events {
+                let confirm = self.sink.publish(&event).await;
+                in_flight.push_back((event, confirm));
+            }
+            for (event, confirm) in in_flight {
+                if confirm.await.is_err() {
+                    self.sink.publish_again(&event).await;
+                }
+            }
+            position = last;
+            self.store.move_left_behind(left.id, position).await?;
+        }
+        let published = position - left.published_through;
+        info!(publisher = %left.id, of = left.host, published, "took over a publisher's events");
+        Ok(published)
+    }
+}

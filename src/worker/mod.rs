@@ -1,0 +1,234 @@
+//! The worker as a whole: owns the order of start and stop, and is the only place that wires the
+//! rooms together.
+//!
+//! ```text
+//! start: http ─▶ database (migrate) ─▶ publishers ─▶ keeper ─▶ consumer
+//! stop:  consumer (cancel, finish what was taken) ─▶ outbox (publish the rest) ─▶ keeper ─▶ links ─▶ http
+//! ```
+
+mod brokers;
+mod listeners;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{error, info, warn};
+
+use crate::backoff::Pauses;
+use crate::bell::Bell;
+use crate::http::{Health, Metrics, Part};
+use crate::intake::{BatchBounds, Committer, DeadLetterOffice};
+use crate::keeper::Keeper;
+use crate::outbox::{Lane, Sink, TakeOver};
+use crate::rpc::{Dispatcher, Notifier};
+use crate::settings::Settings;
+use crate::shutdown::Signals;
+use crate::store::{MigrateError, Store};
+use crate::transport::{ConsumerSpec, Link};
+use crate::{intake, keeper};
+
+pub use brokers::Brokers;
+
+/// Whether `serve` brings the schema up to date first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Migrate {
+    /// Under a database lock.
+    First,
+    /// Somebody else does: wait until it is there.
+    Not,
+}
+
+/// What a worker tells of itself.
+#[derive(Clone, Default)]
+pub struct Telling {
+    /// For `/readyz`.
+    pub health: Health,
+    /// For `/metrics`.
+    pub metrics: Metrics,
+}
+
+/// Serves until the first signal, then drains. Returns once everything taken is settled, or given
+/// back when the deadline in the settings is near.
+pub async fn serve(
+    settings: &Settings,
+    brokers: Brokers,
+    migrate: Migrate,
+    signals: &Signals,
+    telling: Telling,
+) -> anyhow::Result<()> {
+    let store = Store::new(settings.store_options()?)?
+        .with_rules(settings.aliases()?, settings.limits.reason_chars);
+    let http = listeners::start(settings, &store, &telling).await?;
+    let run = run(settings, brokers, migrate, store, telling, signals.draining.clone());
+    let deadline = async {
+        signals.draining.cancelled().await;
+        // What is left is time for the connections to close.
+        let time = Duration::from_secs(settings.shutdown.timeout_s).mul_f32(0.9);
+        tokio::time::sleep(time).await;
+    };
+    tokio::select! {
+        result = run => result?,
+        () = deadline => warn!("not everything is finished in time; what is left is delivered again"),
+    }
+    http.stop().await;
+    Ok(())
+}
+
+async fn run(
+    settings: &Settings,
+    brokers: Brokers,
+    migrate: Migrate,
+    store: Store,
+    telling: Telling,
+    draining: CancellationToken,
+) -> anyhow::Result<()> {
+    let Telling { health, metrics } = telling;
+    tokio::select! {
+        ready = prepare_database(&store, migrate, &health) => ready?,
+        () = draining.cancelled() => return Ok(()),
+    }
+    let host = settings.messaging.server.clone();
+    let target = settings.target();
+    let notifier = Arc::new(Notifier::new(settings.notifier()));
+    let watchers = TaskTracker::new();
+
+    let answers = brokers.requests.publisher("answers", target.topology());
+    let sink = Sink {
+        publisher: brokers.notifications.publisher("notifications", notifier.topology()),
+        notifier: notifier.clone(),
+    };
+    let lease = Duration::from_secs(settings.publisher.lease_s);
+    let left_behind = Bell::default();
+    let recorded = Bell::default();
+    let lane = || {
+        Lane::new(&host, store.clone(), sink.clone(), lease, metrics.clone(), left_behind.clone())
+    };
+    let (intake_lane, keeper_lane) = (lane(), lane());
+    let dead_letters = DeadLetterOffice {
+        letters: answers.clone(),
+        notifications: sink.publisher.clone(),
+        notifier: notifier.clone(),
+        queue: target.dead_letter_queue(),
+        host: host.clone(),
+        metrics: metrics.clone(),
+    };
+    let dispatcher = Arc::new(Dispatcher::new(Arc::new(settings.aliases()?), settings.limits()));
+    let committer = |lane: &Lane| {
+        Committer::new(store.clone(), lane.clone(), metrics.clone(), draining.clone())
+    };
+
+    let keeper_ending = CancellationToken::new();
+    let keeper = tokio::spawn(keeper::run(
+        Keeper {
+            store: store.clone(),
+            committer: committer(&keeper_lane),
+            dispatcher: dispatcher.clone(),
+            dead_letters: dead_letters.clone(),
+            take_over: TakeOver { store: store.clone(), sink: sink.clone(), host: host.clone() },
+            recorded: recorded.clone(),
+            left_behind,
+            early_max_age: Duration::from_secs(settings.early_updates.max_age_s),
+            lease,
+            notifications: brokers.notifications.clone(),
+            notification_queues: notifier.queue_names(),
+            health: health.clone(),
+            metrics: metrics.clone(),
+        },
+        keeper_ending.clone(),
+    ));
+
+    let consumer = brokers.requests.consume(ConsumerSpec {
+        name: "requests".to_owned(),
+        topology: target.topology(),
+        queues: target.request_queues(),
+        prefetch: settings.messaging.prefetch,
+    });
+    let acker = consumer.acker();
+    watch_link(&watchers, acker.link(), Part::Consumer, &health);
+    watch_link(&watchers, answers.link(), Part::Broker, &health);
+    watch_link(&watchers, sink.publisher.link(), Part::Notifications, &health);
+    info!(host, topic = settings.messaging.topic, "consuming requests");
+
+    intake::run(intake::Parts {
+        consumer,
+        answers: answers.clone(),
+        dispatcher,
+        committer: committer(&intake_lane),
+        store,
+        dead_letters,
+        recorded,
+        bounds: BatchBounds {
+            max_items: settings.batch.max_items,
+            max_bytes: settings.batch.max_bytes,
+        },
+        metrics,
+        draining,
+    })
+    .await;
+    intake_lane.finish().await;
+    keeper_ending.cancel();
+    if let Err(panic) = keeper.await {
+        error!(%panic, "the keeper ended by itself");
+    }
+    keeper_lane.finish().await;
+    acker.close().await;
+    answers.close().await;
+    sink.publisher.close().await;
+    info!("everything taken is finished");
+    Ok(())
+}
+
+/// Waits for the database, and brings its schema up to date.
+async fn prepare_database(store: &Store, migrate: Migrate, health: &Health) -> anyhow::Result<()> {
+    let mut pauses = Pauses::default();
+    loop {
+        let attempt = match migrate {
+            Migrate::First => store.migrate().await.map(|report| report.log()),
+            Migrate::Not => store.check().await.map_err(MigrateError::from),
+        };
+        match attempt {
+            Ok(()) => break,
+            Err(error) if error.is_transient() => {
+                warn!(%error, "waiting for the database");
+                health.set(Part::Database, Err(error.to_string()));
+                pauses.pause().await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    health.set(Part::Database, Ok(()));
+    match store.durability_warnings().await {
+        Ok(warnings) => {
+            for warning in warnings {
+                warn!("{warning}");
+            }
+        }
+        Err(error) => warn!(%error, "cannot read the database's durability settings"),
+    }
+    Ok(())
+}
+
+/// Keeps `/readyz` up to date with a connection.
+fn watch_link(
+    watchers: &TaskTracker,
+    mut link: tokio::sync::watch::Receiver<Link>,
+    part: Part,
+    health: &Health,
+) {
+    let health = health.clone();
+    watchers.spawn(async move {
+        loop {
+            let state = match &*link.borrow_and_update() {
+                Link::Up => Ok(()),
+                Link::Down(why) => Err(why.clone()),
+                Link::Blocked(why) => Err(format!("the broker takes no messages: {why}")),
+            };
+            health.set(part, state);
+            if link.changed().await.is_err() {
+                return;
+            }
+        }
+    });
+}
