@@ -9,7 +9,7 @@ use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 
 use crate::settings::{LogFormat, LogSettings};
 
-const QUIET: &str = "lapin=off,mysql_async=warn,tokio_postgres=warn,rustls=warn,hyper=warn";
+const QUIET: &str = "mysql_async=warn,tokio_postgres=warn,rustls=warn,hyper=warn";
 
 /// Starts logging for the whole process.
 ///
@@ -26,9 +26,13 @@ pub fn start_logging(settings: &LogSettings) -> Result<(), TryInitError> {
     }
 }
 
-/// The last directive for a module counts, so the operator's win.
+/// lapin logs what it sends, bodies included, whenever a message is returned: it is never heard.
+/// What it has to say, `transport` says in its own words.
+const SILENT: &str = "lapin=off";
+
+/// The last directive for a module counts, so the operator's win over the quiet ones.
 fn build_filter(filter: &str) -> EnvFilter {
-    EnvFilter::new(format!("{QUIET},{filter}"))
+    EnvFilter::new(format!("{QUIET},{filter},{SILENT}"))
 }
 
 #[cfg(test)]
@@ -36,9 +40,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn libraries_are_quiet_unless_named() {
-        assert!(build_filter("debug").to_string().contains("lapin=off"));
-        let named = build_filter("info,lapin=trace").to_string();
-        assert!(named.contains("lapin=trace") && !named.contains("lapin=off"), "{named}");
+    fn libraries_are_quiet_unless_named_and_lapin_always() {
+        assert!(build_filter("debug").to_string().contains("hyper=warn"));
+        let named = build_filter("info,hyper=trace,lapin=trace").to_string();
+        assert!(named.contains("hyper=trace") && !named.contains("hyper=warn"), "{named}");
+        assert!(named.contains("lapin=off") && !named.contains("lapin=trace"), "{named}");
     }
 }

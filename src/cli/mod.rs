@@ -73,7 +73,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
 
 /// 2 for settings that cannot be used, 1 for anything else.
 fn exit_code(error: &anyhow::Error) -> u8 {
-    if error.chain().any(|cause| cause.is::<SettingsError>()) { 2 } else { 1 }
+    if error.chain().any(<dyn std::error::Error>::is::<SettingsError>) { 2 } else { 1 }
 }
 
 /// Prints to standard output; a reader that has seen enough, such as `head`, is no error.

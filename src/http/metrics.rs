@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text;
@@ -222,6 +223,29 @@ impl Metrics {
     pub fn count_dead_letter(&self, class: &str) {
         let class = known(&CLASSES, class);
         self.dead_letters.get_or_create(&ClassLabel { class }).inc();
+    }
+
+    /// Counts a committed batch.
+    pub fn count_batch(&self, commands: usize, took: Duration) {
+        self.batches.inc();
+        self.batch_items.observe(f64::from(u32::try_from(commands).unwrap_or(u32::MAX)));
+        self.commit_seconds.observe(took.as_secs_f64());
+    }
+
+    /// Counts events that are committed and still to be published.
+    pub fn count_committed_events(&self, events: usize) {
+        self.unpublished_events.inc_by(i64::try_from(events).unwrap_or(i64::MAX));
+    }
+
+    /// Counts one of them as published.
+    pub fn count_published_event(&self) {
+        self.notifications_published.inc();
+        self.unpublished_events.dec();
+    }
+
+    /// Shows how many updates wait for their restore.
+    pub fn show_early_updates(&self, waiting: u64) {
+        self.early_updates.set(i64::try_from(waiting).unwrap_or(i64::MAX));
     }
 
     /// Counts a connection that was lost and made again.

@@ -153,9 +153,7 @@ impl Committer {
         };
         match committed {
             Ok(committed) => {
-                self.metrics.batches.inc();
-                self.metrics.batch_items.observe(part.len() as f64);
-                self.metrics.commit_seconds.observe(begun.elapsed().as_secs_f64());
+                self.metrics.count_batch(part.len(), begun.elapsed());
                 self.lane.committed(publisher, position, committed.events).await;
                 (part, Ok(committed.outcomes))
             }

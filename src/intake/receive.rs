@@ -50,7 +50,7 @@ pub(super) async fn receive(
 fn understand(delivery: Delivery, dispatcher: &Dispatcher, answers: &Answers) -> Work {
     // A panic while decoding must not take the other messages with it: the message is kept as
     // `InternalError`, and the next is decoded.
-    let dispatched = catch_unwind(AssertUnwindSafe(|| dispatcher.dispatch(&delivery.body)))
+    let understood = catch_unwind(AssertUnwindSafe(|| dispatcher.dispatch(&delivery.body)))
         .unwrap_or_else(|_| {
             error!(
                 queue = delivery.queue,
@@ -58,8 +58,8 @@ fn understand(delivery: Delivery, dispatcher: &Dispatcher, answers: &Answers) ->
             );
             Dispatched::unread(RpcError::InternalError("decoding it failed".to_owned()))
         });
-    let holds = !matches!(dispatched.action, Action::Refuse(_));
-    let heartbeat = dispatched
+    let holds = !matches!(understood.action, Action::Refuse(_));
+    let heartbeat = understood
         .caller
         .as_ref()
         .filter(|_| holds)
@@ -71,7 +71,7 @@ fn understand(delivery: Delivery, dispatcher: &Dispatcher, answers: &Answers) ->
             properties: delivery.properties,
             body: delivery.body,
         },
-        dispatched,
+        dispatched: understood,
         heartbeat,
     }
 }

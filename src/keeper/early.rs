@@ -68,7 +68,7 @@ impl Early {
             self.give_up(update, dispatched, error).await?;
         }
         let waiting = self.store.count_early_updates().await?;
-        self.metrics.early_updates.set(waiting as i64);
+        self.metrics.show_early_updates(waiting);
         Ok(taken)
     }
 
@@ -99,7 +99,7 @@ impl Early {
         let Ok((items, results)) = self.committer.commit(items).await else { return Ok(()) };
         for ((item, result), (update, dispatched)) in items.iter().zip(results).zip(applying) {
             note_outcome(&self.metrics, &item.command, &result);
-            if let Some(error) = refusal(result) {
+            if let Some(error) = refusal(&result) {
                 self.give_up(update, dispatched, error).await?;
             }
         }
@@ -125,9 +125,9 @@ impl Early {
 }
 
 /// Why it can never be applied; `None` where it was, or goes on waiting.
-fn refusal(result: ItemResult) -> Option<RpcError> {
+fn refusal(result: &ItemResult) -> Option<RpcError> {
     match result {
-        Ok(Outcome::Refused(refusal)) => Some(refusal.into()),
+        Ok(Outcome::Refused(refusal)) => Some((*refusal).into()),
         Ok(
             Outcome::Recorded
             | Outcome::Resources(_)

@@ -97,7 +97,7 @@ impl Handle {
         let through = publisher.next_number - 1;
         *self.publisher.lock().expect("no code panics while it holds this lock") = publisher;
         self.progress.note_written(written);
-        self.metrics.unpublished_events.inc_by(events.len() as i64);
+        self.metrics.count_committed_events(events.len());
         if !events.is_empty() {
             let away = self.link.wait_for(|link| *link != Link::Up);
             tokio::select! {
@@ -221,8 +221,7 @@ impl Generation {
             self.sink.publish_again(&event).await;
         }
         self.progress.position.store(event.number, Ordering::Release);
-        self.metrics.notifications_published.inc();
-        self.metrics.unpublished_events.dec();
+        self.metrics.count_published_event();
     }
 
     async fn await_confirms(&mut self) {
@@ -231,8 +230,7 @@ impl Generation {
                 return;
             }
             self.progress.position.store(event.number, Ordering::Release);
-            self.metrics.notifications_published.inc();
-            self.metrics.unpublished_events.dec();
+            self.metrics.count_published_event();
         }
     }
 

@@ -69,7 +69,7 @@ impl Senders {
         self.client.call(&To::Topic, &Command::RecordRestore(restore)).await?;
         let resources = PLUGINS.iter().flat_map(Plugin::resources).map(|resource| {
             Ok(ExpectedResource {
-                resource_type: resource.resource_type.parse()?,
+                resource_type: resource.kind.parse()?,
                 source_id: resource.source_id.parse()?,
                 name: Some(resource.name),
             })
@@ -114,7 +114,7 @@ impl Senders {
 
     async fn send(&self, resource: &Resource, step: &Step) -> anyhow::Result<()> {
         let key = ResourceKey {
-            resource_type: resource.resource_type.parse()?,
+            resource_type: resource.kind.parse()?,
             resource_id: resource.id.parse()?,
         };
         let status = AliasTable::default().resolve(step.status, step.reason)?;
@@ -122,7 +122,7 @@ impl Senders {
             State { sequence: step.sequence, status, reason: step.reason.map(str::to_owned) };
         let args = UpdateArgs {
             restore_id: self.restore_id.to_string(),
-            resource_type: resource.resource_type,
+            resource_type: resource.kind,
             resource_id: &resource.id,
             status: step.status,
             reason: step.reason,

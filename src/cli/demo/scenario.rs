@@ -157,7 +157,7 @@ pub(super) const PLUGINS: [Plugin; 7] = [
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Resource {
     /// Its type.
-    pub resource_type: &'static str,
+    pub kind: &'static str,
     /// Its new id.
     pub id: String,
     /// The resource in the checkpoint.
@@ -177,7 +177,7 @@ impl Plugin {
         courses
             .enumerate()
             .map(|(index, course)| Resource {
-                resource_type: self.resource_type,
+                kind: self.resource_type,
                 id: format!("new-{short}-{:02}", index + 1),
                 source_id: format!("{short}-{:02}", index + 1),
                 name: format!("{short} {}", index + 1),
