@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use chrono::{DateTime, Utc};
 
+use super::apply::reaches;
 use super::counts::Tally;
 use super::rows::{
     CountRow, ExpectedRow, FoundRow, IdRow, KarborRow, KeyJson, RecordJson, ResourceRow,
@@ -38,8 +39,8 @@ pub(super) async fn load(
     let born = first_recordings(items, limit, |id| found.contains_key(&id));
     let is_reached = |id: &RestoreId| {
         found.get(id).is_some_and(|row| {
-            let mine = items.iter().filter(|item| item.command.restore_id() == *id);
-            row.deleted == 0 && mine.into_iter().any(|item| item.sender.reaches(&row.project_id))
+            let mut mine = items.iter().filter(|item| item.command.restore_id() == *id);
+            row.deleted == 0 && mine.any(|item| reaches(&item.sender, &row.project_id))
         })
     };
     let to_lock: BTreeSet<RestoreId> =

@@ -133,7 +133,9 @@ async fn restore_of_another_project_is_not_found(#[case] dialect: Dialect) {
         record(id),
         record(other),
     ];
-    items.iter_mut().for_each(|item| item.sender = member("another"));
+    for item in &mut items {
+        item.sender = member("another");
+    }
     let committed = worker.commit(&items).await;
     let refused = |id| Outcome::Refused(Refusal::RestoreNotFound(id));
     assert_eq!(committed.outcomes[..4], [(); 4].map(|()| refused(id)));
@@ -141,7 +143,9 @@ async fn restore_of_another_project_is_not_found(#[case] dialect: Dialect) {
     assert_eq!(committed.events, []);
     assert_eq!(database.count("restore_states").await, 1);
     assert_eq!(database.count("restores").await, 1);
-    items.iter_mut().for_each(|item| item.sender = member("project"));
+    for item in &mut items {
+        item.sender = member("project");
+    }
     assert_eq!(worker.commit(&items).await.events.len(), 3);
 }
 
