@@ -22,11 +22,14 @@ pub(super) async fn run(
     let mut not_before = Instant::now();
     while !ending.is_cancelled() {
         if Instant::now() >= not_before {
-            // A take-over may wait for the broker; the worker's end does not wait for it, since
-            // what is beyond the position stays there for the next.
+            // A take-over may wait for the broker. The worker's end does not wait for it: what is
+            // beyond the position stays there for the next. A task of its own, so that no
+            // transaction is dropped half way.
+            let duty = take_over.clone();
+            let task = tokio::spawn(async move { duty.run().await });
             tokio::select! {
                 () = ending.cancelled() => return,
-                result = take_over.run() => if let Err(error) = result {
+                result = task => if let Ok(Err(error)) = result {
                     debug!(%error, "nothing is taken over this time");
                     not_before = Instant::now() + lease;
                 },

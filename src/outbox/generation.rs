@@ -234,27 +234,30 @@ impl Generation {
         }
     }
 
-    /// Closes the publisher with its last position. What lies beyond is rung for.
+    /// Writes the last position, then closes the publisher: in this order nobody finds it closed
+    /// with events behind it that are published. What lies beyond is rung for.
     async fn close(self) {
         let id = self.publisher.id;
         let position = self.progress.position.load(Ordering::Acquire);
         let mut pauses = Pauses::default();
-        loop {
-            let closed = match self.store.close_publisher(id).await {
-                Ok(()) => self.store.move_left_behind(id, position).await,
-                Err(error) => Err(error),
-            };
-            match closed {
-                Ok(()) | Err(StoreError::Fenced) => break,
+        while let Err(error) = close_once(&self.store, id, position).await {
+            if self.progress.finishing.is_cancelled() {
                 // Its lease runs out, and whoever finds that closes it.
-                Err(_) if self.progress.finishing.is_cancelled() => break,
-                Err(error) => {
-                    warn!(%error, publisher = %id, "cannot close a publisher yet");
-                    pauses.pause().await;
-                }
+                break;
             }
+            warn!(%error, publisher = %id, "cannot close a publisher yet");
+            pauses.pause().await;
         }
         self.left_behind.ring();
+    }
+}
+
+async fn close_once(store: &Store, id: PublisherId, position: u64) -> Result<(), StoreError> {
+    match store.renew_publisher(id, position).await {
+        Ok(()) => store.close_publisher(id).await,
+        // Another worker closed it; what is published since need not be published by that one.
+        Err(StoreError::Fenced) => store.move_left_behind(id, position).await,
+        Err(error) => Err(error),
     }
 }
 
