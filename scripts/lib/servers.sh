@@ -2,6 +2,8 @@
 # Starts private servers in $run, all at once, and ends them by the process groups it started.
 # Exports the TEST_* variables that the tests read. What a test run writes is gone after a minute, so
 # nothing is forced to disk; but what a server committed outlives a crash of that server's process.
+# A caller that measures sets `durability=on`: commits are forced to disk as a real server does it.
+durability=off
 
 servers=()      # names of the servers that were started
 declare -A pids # name -> process, which leads a process group
@@ -79,19 +81,20 @@ start_postgresql() {
     cd "$run" || exit
     (as_database_user "$bin/initdb" -D "$data" -U postgres -A trust -E UTF8 --locale=C --no-sync)
     as_database_user "$bin/postgres" -D "$data" -p "$1" -c listen_addresses=127.0.0.1 \
-        -c unix_socket_directories= -c max_connections=500 -c fsync=off -c full_page_writes=off \
+        -c unix_socket_directories= -c max_connections=500 -c fsync="$durability" -c full_page_writes="$durability" \
         -c log_min_messages=fatal
 }
 
 start_mariadb() {
-    local data="$run/mariadb/data" user
+    local data="$run/mariadb/data" user flush=2
     user=$(id -un)
+    [ "$durability" = off ] || flush=1
     cd "$run" || exit
     mariadb-install-db --no-defaults --user="$user" --datadir="$data" --auth-root-authentication-method=normal \
         --skip-test-db --skip-name-resolve
     exec mariadbd --no-defaults --user="$user" --datadir="$data" --socket="$run/mariadb/socket" \
         --pid-file="$run/mariadb/pid" --port="$1" --bind-address=127.0.0.1 --skip-name-resolve \
-        --max-connections=500 --innodb-flush-log-at-trx-commit=2 --innodb-buffer-pool-size=128M
+        --max-connections=500 --innodb-flush-log-at-trx-commit="$flush" --innodb-buffer-pool-size=128M
 }
 
 # Erlang's name server, a private one: the machine's own would outlive this run and know its node.
