@@ -6,6 +6,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::domain::BadAlias;
+use crate::http::BadTokens;
 use crate::transport::url::UrlError;
 
 /// Where a setting comes from.
@@ -91,6 +92,9 @@ pub enum SettingsError {
         /// What is wrong with it.
         reason: BadAlias,
     },
+    /// The file of tokens is none.
+    #[error("`http.tokens_file`: {0}")]
+    Tokens(#[from] BadTokens),
     /// A secret was given both as it is and by a file.
     #[error("`{key}` ({by_value}) and `{key}_file` ({by_file}) are both set; leave one out")]
     Both {

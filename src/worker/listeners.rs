@@ -8,7 +8,7 @@ use tracing::{error, info};
 
 use super::Telling;
 use crate::http::{HttpState, Tokens, api_router, probe_router};
-use crate::settings::Settings;
+use crate::settings::{Settings, SettingsError};
 use crate::store::Store;
 
 /// What listens, until it is stopped.
@@ -30,9 +30,13 @@ pub(super) async fn start(
     let tokens = match &http.tokens_file {
         None => Tokens::none(),
         Some(path) => {
-            let text = std::fs::read_to_string(path)
-                .with_context(|| format!("cannot read `http.tokens_file` {}", path.display()))?;
-            Tokens::parse(&text)?
+            let text =
+                std::fs::read_to_string(path).map_err(|source| SettingsError::Unreadable {
+                    path: path.clone(),
+                    given_by: "`http.tokens_file`".to_owned(),
+                    source,
+                })?;
+            Tokens::parse(&text).map_err(SettingsError::from)?
         }
     };
     let state = HttpState::new(
