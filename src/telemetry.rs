@@ -19,7 +19,11 @@ const QUIET: &str = "mysql_async=warn,tokio_postgres=warn,rustls=warn,hyper=warn
 ///
 /// Something else in the process logs already.
 pub fn start_logging(settings: &LogSettings) -> Result<(), TryInitError> {
-    let output = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    let output = tracing_subscriber::fmt::layer()
+        .with_writer(io::stderr)
+        // A log that nobody reads any more must not end the worker: to complain of it, the layer
+        // would write to the same closed pipe, and panic.
+        .log_internal_errors(false);
     let output = match settings.format {
         LogFormat::Text => output.with_ansi(io::stderr().is_terminal()).boxed(),
         LogFormat::Json => output.json().flatten_event(true).boxed(),

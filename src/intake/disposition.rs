@@ -45,3 +45,49 @@ pub(super) fn dispose(
         (None, Err(error)) => Disposition::DeadLetter(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Effect, Refusal, ResourceStatus, RestoreId};
+
+    fn caller() -> Caller {
+        Caller {
+            msg_id: "m".to_owned(),
+            reply_q: "reply_q".to_owned(),
+            timeout: None,
+            body_limit: 1024,
+        }
+    }
+
+    fn refusal() -> Outcome {
+        Outcome::Refused(Refusal::RestoreNotFound(RestoreId::new(uuid::Uuid::nil())))
+    }
+
+    #[test]
+    fn a_cast_is_acknowledged_or_kept() {
+        let applied = Outcome::Resources(vec![(Effect::Applied, ResourceStatus::Started)]);
+        for done in [applied, Outcome::Recorded, Outcome::Expected(3), Outcome::Waiting] {
+            let disposition = dispose(None, Ok((done, ReplyShape::Null)));
+            assert!(matches!(disposition, Disposition::Acknowledge), "{disposition:?}");
+        }
+        let refused = dispose(None, Ok((refusal(), ReplyShape::One)));
+        assert!(matches!(refused, Disposition::DeadLetter(RpcError::RestoreNotFound(_))));
+        let bad = dispose(None, Err(RpcError::InvalidInput("no".to_owned())));
+        assert!(matches!(bad, Disposition::DeadLetter(RpcError::InvalidInput(_))));
+    }
+
+    #[test]
+    fn a_call_is_answered_and_kept_only_for_a_fault_of_ours() {
+        for result in [
+            Ok((Outcome::Recorded, ReplyShape::Null)),
+            Ok((refusal(), ReplyShape::One)),
+            Err(RpcError::InvalidInput("no".to_owned())),
+        ] {
+            let disposition = dispose(Some(&caller()), result);
+            assert!(matches!(disposition, Disposition::Answer(_)), "{disposition:?}");
+        }
+        let ours = dispose(Some(&caller()), Err(RpcError::InternalError("ours".to_owned())));
+        assert!(matches!(ours, Disposition::AnswerAndKeep(_, RpcError::InternalError(_))));
+    }
+}

@@ -17,7 +17,7 @@ use super::receive::{Work, receive};
 use super::settle::Settler;
 use super::{note, read};
 use crate::bell::Bell;
-use crate::domain::Limits;
+use crate::domain::{Limits, RestoreId};
 use crate::http::Metrics;
 use crate::rpc::{Action, Caller, Dispatcher, ReplyShape, RpcError};
 use crate::store::{BatchItem, IfUnknown, Store};
@@ -109,6 +109,7 @@ impl Intake {
     async fn process(&mut self, batch: Vec<Work>) {
         let mut items = Vec::with_capacity(batch.len());
         let mut committing = Vec::with_capacity(batch.len());
+        let mut reading = Vec::new();
         for mut work in batch {
             self.metrics.count_message(work.dispatched.method.as_deref().unwrap_or_default());
             match std::mem::replace(&mut work.dispatched.action, Action::Ping) {
@@ -120,22 +121,7 @@ impl Intake {
                     });
                     committing.push((work, reply));
                 }
-                Action::GetRestore(id) => {
-                    let (store, draining) = (self.store.clone(), self.draining.clone());
-                    let (answers, settler) = (self.answers.clone(), self.settler.clone());
-                    let (acker, rejects) = (self.acker.clone(), self.rejects.clone());
-                    self.reads.spawn(async move {
-                        match read::get_restore(&store, &work.dispatched, id, &draining).await {
-                            Ok(Some(answer)) => answers.send(answer, work.tag),
-                            Ok(None) => settler.acknowledge(vec![work.tag]),
-                            Err(read::Failed::Error(error)) => {
-                                let tag = work.tag;
-                                let _ = rejects.send((work.reject(error), Some(tag))).await;
-                            }
-                            Err(read::Failed::GivenUp) => acker.requeue(work.tag).await,
-                        }
-                    });
-                }
+                Action::GetRestore(id) => reading.push((work, id)),
                 Action::Ping => match work.dispatched.caller.as_ref().map(Caller::pong) {
                     Some(pong) => self.answers.send(pong, work.tag),
                     None => self.settler.acknowledge(vec![work.tag]),
@@ -153,6 +139,28 @@ impl Intake {
                 self.acker.requeue(work.tag).await;
             }
         }
+        // After the commit: who wrote before it asked sees what it wrote.
+        for (work, id) in reading {
+            self.read(work, id);
+        }
+    }
+
+    /// Reads beside the next batches: a slow answer holds up nobody.
+    fn read(&self, work: Work, id: RestoreId) {
+        let (store, draining) = (self.store.clone(), self.draining.clone());
+        let (answers, settler) = (self.answers.clone(), self.settler.clone());
+        let (acker, rejects) = (self.acker.clone(), self.rejects.clone());
+        self.reads.spawn(async move {
+            match read::get_restore(&store, &work.dispatched, id, &draining).await {
+                Ok(Some(answer)) => answers.send(answer, work.tag),
+                Ok(None) => settler.acknowledge(vec![work.tag]),
+                Err(read::Failed::Error(error)) => {
+                    let tag = work.tag;
+                    let _ = rejects.send((work.reject(error), Some(tag))).await;
+                }
+                Err(read::Failed::GivenUp) => acker.requeue(work.tag).await,
+            }
+        });
     }
 
     /// Commits, then settles each message by what became of it. On [`GivenUp`] the works are left

@@ -4,13 +4,14 @@
 //! action. It never fails and never panics; what is wrong with a request is an action too. A bad
 //! part does not hide a good one, so that a caller is answered whatever else is wrong.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use super::restores::{Rules, expect_resources, get_restore};
 use super::{Caller, RpcError};
-use crate::domain::{AliasTable, Command, Limits, RestoreId, Sender};
+use crate::domain::{AliasTable, Command, Limits, RestoreId, Sender, mask_passwords};
 use crate::wire::{
     Invocation, fresh_unique_id, open, read_call, read_context, read_invocation, read_method,
     read_unique_id, show_value,
@@ -112,18 +113,18 @@ impl Dispatcher {
             .and_then(|_| read_invocation(&mut message))
             .map_err(RpcError::from)
             .and_then(|invocation| self.choose_action(invocation))
-            .unwrap_or_else(Action::Refuse);
+            .unwrap_or_else(|error| Action::Refuse(error.without_passwords()));
         let sent = unique_id.ok().flatten();
         Dispatched {
             sent_unique_id: sent.is_some(),
             unique_id: sent.unwrap_or_else(fresh_unique_id),
-            method,
+            method: method.map(hide),
             sender: Sender {
                 project_id: context.project_id,
                 is_admin: context.is_admin,
-                user_id: context.user_id,
-                request_id: context.request_id,
-                global_request_id: context.global_request_id,
+                user_id: context.user_id.map(hide),
+                request_id: context.request_id.map(hide),
+                global_request_id: context.global_request_id.map(hide),
             },
             caller,
             action,
@@ -150,6 +151,14 @@ impl Dispatcher {
             _ => return Err(RpcError::NoSuchMethod(method)),
         };
         Ok(Action::Commit { command, reply })
+    }
+}
+
+/// What strangers wrote goes into logs and notifications.
+fn hide(text: String) -> String {
+    match mask_passwords(&text) {
+        Cow::Borrowed(_) => text,
+        Cow::Owned(masked) => masked,
     }
 }
 

@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::domain::{Refusal, RestoreId};
+use crate::domain::{Refusal, RestoreId, mask_passwords};
 use crate::wire::{Failure, Malformed};
 
 /// Why a request is not done; its `Display` is the exception's text.
@@ -48,6 +48,24 @@ pub enum RpcError {
 }
 
 impl RpcError {
+    /// The same with passwords hidden in what it repeats of the request: names of methods and
+    /// arguments are anybody's text.
+    #[must_use]
+    pub fn without_passwords(self) -> Self {
+        let hide = |text: String| mask_passwords(&text).into_owned();
+        match self {
+            Self::MalformedMessage(text) => Self::MalformedMessage(hide(text)),
+            Self::InvalidInput(text) => Self::InvalidInput(hide(text)),
+            Self::TypeError(text) => Self::TypeError(hide(text)),
+            Self::NoSuchMethod(method) => Self::NoSuchMethod(hide(method)),
+            Self::UnsupportedVersion { version, method } => {
+                Self::UnsupportedVersion { version: hide(version), method: hide(method) }
+            }
+            Self::InternalError(text) => Self::InternalError(hide(text)),
+            Self::BodyTooLarge { .. } | Self::RestoreNotFound(_) => self,
+        }
+    }
+
     /// The exception's class: the `error` of a dead letter.
     pub fn class(&self) -> &'static str {
         match self {

@@ -43,6 +43,9 @@ fn object(text: &str, what: &str) -> Result<Map<String, Value>, Malformed> {
     match json::loads(text) {
         Ok(Value::Object(map)) => Ok(map),
         Ok(_) => Err(Malformed::new(format!("{what} is not a JSON object"))),
+        Err(error) if error.to_string().starts_with("recursion limit") => {
+            Err(Malformed::new(format!("{what} is nested too deep")))
+        }
         // The category only: serde_json's own words may hold a piece of the text.
         Err(error) => Err(Malformed::new(format!(
             "{what} is not JSON (line {}, column {})",

@@ -26,12 +26,18 @@ const MASK: &str = "***";
 pub(crate) fn redact_body(body: &[u8]) -> String {
     let parsed = std::str::from_utf8(body).ok().and_then(|text| json::loads(text).ok());
     match parsed {
-        Some(mut value @ (Value::Object(_) | Value::Array(_))) => {
+        Some(mut value) if !holds_a_broken_message(&value) => {
             redact_values(&mut value);
             json::dumps_compact(&value)
         }
         _ => without_body(body),
     }
+}
+
+/// An envelope that parses around a message that does not: as a whole it does not.
+fn holds_a_broken_message(envelope: &Value) -> bool {
+    let message = envelope.get("oslo.message").and_then(Value::as_str);
+    message.is_some_and(|message| json::loads(message).is_err())
 }
 
 /// Nulls `value` if `key` names a secret, and the secrets within it otherwise.

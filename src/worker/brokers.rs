@@ -23,17 +23,37 @@ impl Brokers {
     /// # Errors
     /// A URL that is missing or cannot be read.
     pub fn from_settings(settings: &Settings) -> Result<Self, SettingsError> {
-        let open = |url: TransportUrl| -> Arc<dyn Transport> {
-            match url.driver {
+        let open = |url: TransportUrl| -> Result<Arc<dyn Transport>, SettingsError> {
+            check_files(&url)?;
+            Ok(match url.driver {
                 Driver::Memory => Arc::new(MemoryBroker::new()),
                 Driver::Rabbit => Arc::new(RabbitTransport::new(url, settings.rabbit_options())),
-            }
+            })
         };
-        let requests = open(settings.request_broker()?);
+        let requests = open(settings.request_broker()?)?;
         let notifications = match settings.notification_broker()? {
-            Some(url) => open(url),
+            Some(url) => open(url)?,
             None => requests.clone(),
         };
         Ok(Self { requests, notifications })
     }
+}
+
+/// A file of our own that is not there is no broker that is away: it is said at the start.
+fn check_files(url: &TransportUrl) -> Result<(), SettingsError> {
+    let options = &url.options;
+    let files = [
+        ("ssl_ca_file", &options.ssl_ca_file),
+        ("ssl_cert_file", &options.ssl_cert_file),
+        ("ssl_key_file", &options.ssl_key_file),
+    ];
+    for (key, path) in files {
+        let Some(path) = path else { continue };
+        std::fs::File::open(path).map_err(|source| SettingsError::Unreadable {
+            path: path.clone(),
+            given_by: format!("`{key}`"),
+            source,
+        })?;
+    }
+    Ok(())
 }

@@ -149,7 +149,7 @@ async fn run(
     watch_link(&watchers, acker.link(), Part::Consumer, &health);
     watch_link(&watchers, answers.link(), Part::Broker, &health);
     watch_link(&watchers, sink.publisher.link(), Part::Notifications, &health);
-    info!(host, topic = settings.messaging.topic, "consuming requests");
+    info!(host, topic = settings.messaging.topic, "starting to consume");
 
     intake::run(intake::Parts {
         consumer,

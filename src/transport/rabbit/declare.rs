@@ -25,7 +25,7 @@ pub(super) struct Difference {
     pub what: String,
     /// Which flag or argument differs, and both values, as the broker says it.
     pub broker_says: String,
-    /// The setting that decides it; empty for an exchange.
+    /// The setting that decides it.
     pub setting: &'static str,
 }
 
@@ -107,7 +107,7 @@ impl<'a> Declarer<'a> {
         let passive = ExchangeDeclareOptions { passive: true, ..options };
         let channel = self.channel().await?;
         match channel.exchange_declare(name, kind, passive, table).await {
-            Ok(()) => self.note_difference(what, &error, ""),
+            Ok(()) => self.note_difference(what, &error, setting_of(exchange.kind)),
             Err(_) => return Err(refused(what, &error)),
         }
         Ok(())
@@ -168,6 +168,14 @@ fn queue_arguments(queue: &Queue) -> Vec<(String, HeaderValue)> {
         arguments.push(("x-expires".to_owned(), HeaderValue::Integer(milliseconds.into())));
     }
     arguments
+}
+
+/// The settings that decide an exchange's durability: the clients', which must be the same here.
+fn setting_of(kind: ExchangeKind) -> &'static str {
+    match kind {
+        ExchangeKind::Topic => "messaging.amqp_durable_queues or messaging.rabbit_quorum_queue",
+        ExchangeKind::Fanout => "messaging.rabbit_transient_quorum_queue",
+    }
 }
 
 fn describe_queue(queue: &Queue) -> String {
