@@ -13,6 +13,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt as _;
+use futures_util::future::ready;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
@@ -25,7 +27,7 @@ use crate::bell::Bell;
 use crate::domain::{Event, PublisherId};
 use crate::http::Metrics;
 use crate::store::{Publisher, Store, StoreError};
-use crate::transport::{Confirm, Link};
+use crate::transport::{Confirm, Link, PublishError};
 
 /// How long an ended publisher waits for confirms that are still out.
 const LAST_CONFIRMS: Duration = Duration::from_secs(3);
@@ -119,6 +121,7 @@ pub(super) struct Generation {
     progress: Arc<Progress>,
     feed: Feed,
     in_flight: VecDeque<(Event, Confirm)>,
+    pauses: Pauses,
     store: Store,
     sink: Sink,
     lease: Duration,
@@ -158,6 +161,7 @@ impl Generation {
             progress,
             feed,
             in_flight: VecDeque::with_capacity(WINDOW),
+            pauses: Pauses::default(),
             store,
             sink,
             lease,
@@ -213,14 +217,38 @@ impl Generation {
         }
     }
 
-    /// The oldest event in flight was answered: move the position over it.
-    async fn confirm_front(&mut self, result: Result<(), crate::transport::PublishError>) {
-        let Some((event, _)) = self.in_flight.pop_front() else { return };
-        if let Err(error) = result {
-            debug!(%error, number = event.number, "a notification is published again");
-            self.sink.publish_again(&event).await;
+    /// The oldest event in flight was answered: move the position over it, or publish it again
+    /// with all others that failed.
+    async fn confirm_front(&mut self, result: Result<(), PublishError>) {
+        let Some((event, confirm)) = self.in_flight.front_mut() else { return };
+        let Err(error) = result else {
+            let number = event.number;
+            self.in_flight.pop_front();
+            self.note_published(number);
+            self.pauses = Pauses::default();
+            return;
+        };
+        // A future that has answered must not be asked again: what stands for it says the same.
+        *confirm = answered(Err(error.clone()));
+        if error == PublishError::Lost {
+            debug!("notifications are published again over the next connection");
+        } else {
+            warn!(%error, "a notification is not published; trying again");
+            self.pauses.pause().await;
         }
-        self.progress.position.store(event.number, Ordering::Release);
+        // All that failed at once: one by one, each would wait for the confirm of the one before.
+        for (event, confirm) in &mut self.in_flight {
+            let Some(result) = confirm.as_mut().now_or_never() else { continue };
+            let failed = result.is_err();
+            *confirm = answered(result);
+            if failed {
+                *confirm = self.sink.publish(event).await;
+            }
+        }
+    }
+
+    fn note_published(&self, number: u64) {
+        self.progress.position.store(number, Ordering::Release);
         self.metrics.count_published_event();
     }
 
@@ -229,8 +257,7 @@ impl Generation {
             if confirm.await.is_err() {
                 return;
             }
-            self.progress.position.store(event.number, Ordering::Release);
-            self.metrics.count_published_event();
+            self.note_published(event.number);
         }
     }
 
@@ -252,6 +279,11 @@ impl Generation {
     }
 }
 
+/// A confirm that is known.
+fn answered(result: Result<(), PublishError>) -> Confirm {
+    Box::pin(ready(result))
+}
+
 async fn close_once(store: &Store, id: PublisherId, position: u64) -> Result<(), StoreError> {
     match store.renew_publisher(id, position).await {
         Ok(()) => store.close_publisher(id).await,
@@ -261,9 +293,7 @@ async fn close_once(store: &Store, id: PublisherId, position: u64) -> Result<(),
     }
 }
 
-async fn next_confirm(
-    in_flight: &mut VecDeque<(Event, Confirm)>,
-) -> Result<(), crate::transport::PublishError> {
+async fn next_confirm(in_flight: &mut VecDeque<(Event, Confirm)>) -> Result<(), PublishError> {
     match in_flight.front_mut() {
         Some((_, confirm)) => confirm.await,
         None => std::future::pending().await,
