@@ -13,8 +13,8 @@ use super::restores::{Rules, expect_resources, get_restore};
 use super::{Caller, RpcError};
 use crate::domain::{AliasTable, Command, Limits, RestoreId, Sender, mask_passwords};
 use crate::wire::{
-    Invocation, fresh_unique_id, open, read_call, read_context, read_invocation, read_method,
-    read_unique_id, show_value,
+    Invocation, fresh_unique_id, open_request, read_call, read_context, read_invocation,
+    read_method, read_unique_id, show_value,
 };
 
 /// Reads requests by the rules in force.
@@ -90,7 +90,7 @@ impl Dispatcher {
         if body.len() > limit {
             return Dispatched::unread(RpcError::BodyTooLarge { bytes: body.len(), limit });
         }
-        match open(body) {
+        match open_request(body) {
             Ok(message) => self.dispatch_message(message),
             Err(malformed) => Dispatched::unread(malformed.into()),
         }

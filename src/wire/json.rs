@@ -6,11 +6,12 @@
 //! their digits; of a key that comes twice the last wins. Nesting beyond 128 is refused.
 
 use std::borrow::Cow;
-use std::io;
+use std::{fmt, io};
 
 use serde::Serialize;
-use serde_json::Value;
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::ser::{Formatter, Serializer};
+use serde_json::{Map, Value};
 
 /// Numbers that stand for Python's three literals, spelt as serde_json keeps an exponent. No float
 /// holds them, so that a rule which asks for a finite number refuses them.
@@ -19,7 +20,83 @@ const LITERALS: [(&str, &str); 3] =
 
 /// Reads JSON text.
 pub(crate) fn loads(text: &str) -> Result<Value, serde_json::Error> {
-    serde_json::from_str(&without_python_extras(text))
+    // Nearly no message has any of Python's extras, and without them the first reading is right.
+    serde_json::from_str(text).or_else(|_| serde_json::from_str(&without_python_extras(text)))
+}
+
+/// Reads an object of standard JSON and keeps the keys that `is_kept` names; what the others hold
+/// is checked like the rest, and never built.
+pub(crate) fn loads_kept(
+    text: &str,
+    is_kept: fn(&str) -> bool,
+) -> Result<Map<String, Value>, serde_json::Error> {
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let kept = reader.deserialize_map(KeepKeys(is_kept))?;
+    reader.end()?;
+    Ok(kept)
+}
+
+struct KeepKeys(fn(&str) -> bool);
+
+impl<'de> Visitor<'de> for KeepKeys {
+    type Value = Map<String, Value>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut kept = Map::new();
+        while let Some(key) = map.next_key::<String>()? {
+            if (self.0)(&key) {
+                kept.insert(key, map.next_value()?);
+            } else {
+                map.next_value::<Passed>()?;
+            }
+        }
+        Ok(kept)
+    }
+}
+
+/// A value that is read and dropped, nested ones too: unlike serde's own `IgnoredAny` it counts
+/// nesting, so a text is refused by the same rule whether a key is kept or not.
+struct Passed;
+
+impl<'de> Deserialize<'de> for Passed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for Passed {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self, A::Error> {
+        while list.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    // Numbers come this way too: serde_json keeps their digits as a map of its own.
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
+        while map.next_entry::<Self, Self>()?.is_some() {}
+        Ok(self)
+    }
 }
 
 /// Writes JSON as Python's `json.dumps` does: a space after `,` and `:`, non-ASCII escaped.
@@ -85,6 +162,9 @@ impl Formatter for PythonFormatter {
         writer: &mut W,
         mut fragment: &str,
     ) -> io::Result<()> {
+        if fragment.bytes().all(|b| matches!(b, b' '..=b'~')) {
+            return writer.write_all(fragment.as_bytes());
+        }
         while let Some(at) = fragment.find(|c: char| !matches!(c, ' '..='~')) {
             let (plain, rest) = fragment.split_at(at);
             writer.write_all(plain.as_bytes())?;
@@ -121,7 +201,7 @@ fn without_python_extras(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// One pass over the bytes: nearly every message has none of it, and each message is asked.
+/// One pass over the bytes: most texts that are no JSON have none of it either.
 fn may_have_python_extras(bytes: &[u8]) -> bool {
     bytes.iter().enumerate().any(|(at, byte)| match byte {
         b'\\' => matches!(bytes[at..], [_, b'u', b'd' | b'D', ..]),

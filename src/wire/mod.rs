@@ -16,7 +16,7 @@ mod redact;
 #[cfg(test)]
 pub(crate) mod samples;
 
-pub(crate) use envelope::{Malformed, open, seal};
+pub(crate) use envelope::{Malformed, open, open_request, seal};
 pub(crate) use failure::Failure;
 pub(crate) use json::{dumps, loads};
 pub(crate) use notification::{Notification, NotificationFormat};

@@ -5,6 +5,7 @@
 //! listed here leave.
 
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::json;
@@ -43,30 +44,60 @@ impl Notification<'_> {
     /// The body of one copy, with an id of its own: oslo.messaging's listeners drop a repeated
     /// `_unique_id` without acknowledging it.
     pub(crate) fn to_body(&self, format: NotificationFormat) -> Vec<u8> {
-        let mut message = Map::new();
-        let mut put = |key: &str, value: Value| message.insert(key.to_owned(), value);
-        put("message_id", Value::from(self.message_id.as_str()));
-        put("publisher_id", Value::from(self.publisher_id.as_str()));
-        put("event_type", Value::from(self.event_type));
-        put("priority", Value::from(self.priority.to_uppercase()));
-        put("payload", Value::Object(self.payload.clone()));
-        // As `str(datetime)` writes it.
-        let timestamp = self.timestamp.format("%Y-%m-%d %H:%M:%S%.6f").to_string();
-        put("timestamp", Value::from(timestamp));
-        put("_unique_id", Value::from(fresh_unique_id()));
-        if let Some(context) = &self.context {
-            put("_context_user_id", Value::from(context.user_id.clone()));
-            put("_context_project_id", Value::from(context.project_id.clone()));
-            put("_context_is_admin", Value::from(false));
-            put("_context_roles", Value::Array(Vec::new()));
-            put("_context_request_id", Value::from(context.request_id.clone()));
-            put("_context_global_request_id", Value::from(context.global_request_id.clone()));
-        }
+        let message = Body {
+            message_id: &self.message_id,
+            publisher_id: &self.publisher_id,
+            event_type: self.event_type,
+            priority: self.priority.to_uppercase(),
+            payload: &self.payload,
+            // As `str(datetime)` writes it.
+            timestamp: self.timestamp.format("%Y-%m-%d %H:%M:%S%.6f").to_string(),
+            unique_id: fresh_unique_id(),
+            context: self.context.as_ref().map(|context| ContextKeys {
+                user_id: context.user_id.as_deref(),
+                project_id: context.project_id.as_deref(),
+                is_admin: false,
+                roles: [],
+                request_id: context.request_id.as_deref(),
+                global_request_id: context.global_request_id.as_deref(),
+            }),
+        };
         match format {
             NotificationFormat::V1 => json::dumps(&message).into_bytes(),
             NotificationFormat::V2 => seal(&message),
         }
     }
+}
+
+/// A notification's keys in Python's order; written as they are, since every transition pays it.
+#[derive(Serialize)]
+struct Body<'a> {
+    message_id: &'a str,
+    publisher_id: &'a str,
+    event_type: &'a str,
+    priority: String,
+    payload: &'a Map<String, Value>,
+    timestamp: String,
+    #[serde(rename = "_unique_id")]
+    unique_id: String,
+    #[serde(flatten)]
+    context: Option<ContextKeys<'a>>,
+}
+
+#[derive(Serialize)]
+struct ContextKeys<'a> {
+    #[serde(rename = "_context_user_id")]
+    user_id: Option<&'a str>,
+    #[serde(rename = "_context_project_id")]
+    project_id: Option<&'a str>,
+    #[serde(rename = "_context_is_admin")]
+    is_admin: bool,
+    #[serde(rename = "_context_roles")]
+    roles: [&'a str; 0],
+    #[serde(rename = "_context_request_id")]
+    request_id: Option<&'a str>,
+    #[serde(rename = "_context_global_request_id")]
+    global_request_id: Option<&'a str>,
 }
 
 #[cfg(test)]

@@ -97,7 +97,17 @@ fn read_timeout(value: &Value) -> Option<Duration> {
         .flatten()
 }
 
-/// Who asks. A key that is missing or not a text reads as none; admin is exactly true.
+/// What of a context is read.
+pub(crate) const CONTEXT_KEYS: [&str; 6] = [
+    "_context_project_id",
+    "_context_is_admin",
+    "_context_user_id",
+    "_context_user",
+    "_context_request_id",
+    "_context_global_request_id",
+];
+
+/// Who asks, by [`CONTEXT_KEYS`]. A key that is missing or not a text reads as none; admin is exactly true.
 pub(crate) fn read_context(message: &Map<String, Value>) -> Context {
     let text = |key: &str| message.get(key).and_then(Value::as_str).and_then(short_text);
     Context {

@@ -6,6 +6,7 @@ use crate::domain::{
     ExpectedResource, NewRestore, ResourceStatus, ResourceUpdate, RestoreStatus, State,
 };
 use crate::transport::Properties;
+use crate::wire::open;
 use crate::wire::{dumps, samples};
 
 const ID: &str = "f30fe76e-4715-4cf8-aff3-13deea7170c3";
