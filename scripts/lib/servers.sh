@@ -1,9 +1,7 @@
 # shellcheck shell=bash disable=SC2154 # $run is the temporary folder of scripts/test
 # Starts private servers in $run, all at once, and ends them by the process groups it started.
-# Exports the TEST_* variables that the tests read. What a test run writes is gone after a minute, so
-# nothing is forced to disk; but what a server committed outlives a crash of that server's process.
-# A caller that measures sets `durability=on`: commits are forced to disk as a real server does it.
-durability=off
+# Exports the TEST_* variables that the tests read. The servers are as durable as in production: a
+# worker warns about others, and a commit's true cost is part of what is tested.
 
 servers=()      # names of the servers that were started
 declare -A pids # name -> process, which leads a process group
@@ -81,20 +79,18 @@ start_postgresql() {
     cd "$run" || exit
     (as_database_user "$bin/initdb" -D "$data" -U postgres -A trust -E UTF8 --locale=C --no-sync)
     as_database_user "$bin/postgres" -D "$data" -p "$1" -c listen_addresses=127.0.0.1 \
-        -c unix_socket_directories= -c max_connections=500 -c fsync="$durability" -c full_page_writes="$durability" \
-        -c log_min_messages=fatal
+        -c unix_socket_directories= -c max_connections=500 -c log_min_messages=fatal
 }
 
 start_mariadb() {
-    local data="$run/mariadb/data" user flush=2
+    local data="$run/mariadb/data" user
     user=$(id -un)
-    [ "$durability" = off ] || flush=1
     cd "$run" || exit
     mariadb-install-db --no-defaults --user="$user" --datadir="$data" --auth-root-authentication-method=normal \
         --skip-test-db --skip-name-resolve
     exec mariadbd --no-defaults --user="$user" --datadir="$data" --socket="$run/mariadb/socket" \
         --pid-file="$run/mariadb/pid" --port="$1" --bind-address=127.0.0.1 --skip-name-resolve \
-        --max-connections=500 --innodb-flush-log-at-trx-commit="$flush" --innodb-buffer-pool-size=128M
+        --max-connections=500 --innodb-buffer-pool-size=128M
 }
 
 # Erlang's name server, a private one: the machine's own would outlive this run and know its node.
@@ -108,7 +104,7 @@ write_rabbitmq_environment() {
     local home="$run/rabbitmq"
     mkdir -p "$home/log" "$home/mnesia"
     : >"$home/rabbitmq-env.conf"
-    echo '[].' >"$home/enabled_plugins"
+    echo '[].' | tee "$home/enabled_plugins" >"$home/advanced.config"
     cat >"$home/rabbitmq.conf" <<CONF
 listeners.tcp.1 = 127.0.0.1:$1
 disk_free_limit.absolute = 50MB
@@ -121,7 +117,7 @@ CONF
 unset RABBITMQ_USE_LONGNAME RABBITMQ_NODE_PORT RABBITMQ_NODE_IP_ADDRESS RABBITMQ_PID_FILE
 export HOME='$home' LC_ALL=C.UTF-8 ERL_EPMD_ADDRESS=127.0.0.1 ERL_EPMD_PORT=$(($1 + 1))
 export RABBITMQ_CONF_ENV_FILE='$home/rabbitmq-env.conf' RABBITMQ_CONFIG_FILE='$home/rabbitmq'
-export RABBITMQ_ADVANCED_CONFIG_FILE='$home/advanced' RABBITMQ_ENABLED_PLUGINS_FILE='$home/enabled_plugins'
+export RABBITMQ_ADVANCED_CONFIG_FILE='$home/advanced.config' RABBITMQ_ENABLED_PLUGINS_FILE='$home/enabled_plugins'
 export RABBITMQ_MNESIA_BASE='$home/mnesia' RABBITMQ_LOG_BASE='$home/log' RABBITMQ_LOGS=-
 export RABBITMQ_GENERATED_CONFIG_DIR='$home/config' RABBITMQ_NODENAME=test-$1@localhost
 export RABBITMQ_DIST_PORT=$(($1 + 2))

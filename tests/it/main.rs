@@ -1,6 +1,19 @@
-//! All tests that need a socket or a file, in one binary.
+//! All tests that need a socket or a file, in one binary; `scripts/test` starts the servers.
+
+mod harness;
 
 mod store;
 mod rest;
 mod show;
 mod transport;
+
+mod e2e_dead_letters;
+mod e2e_early;
+mod e2e_faults;
+mod e2e_heartbeats;
+mod e2e_notifications;
+mod e2e_python;
+mod e2e_replies;
+mod e2e_requests;
+mod e2e_secrets;
+mod e2e_shutdown;

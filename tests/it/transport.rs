@@ -3,9 +3,6 @@
 //!
 //! Queues expire and exchanges go with their last binding, so a test leaves nothing behind.
 
-#[path = "harness/proxy.rs"]
-mod proxy;
-
 mod contract;
 mod rabbit;
 mod tls;

@@ -10,8 +10,8 @@ use lapin::types::FieldTable;
 use lapin::{Channel, Connection, ConnectionProperties};
 use tracing_subscriber::fmt::MakeWriter;
 
-use super::proxy::Proxy;
 use super::*;
+use crate::harness::Proxy;
 
 /// A proxy before the broker, and the URL through it.
 async fn behind_proxy() -> (Proxy, String) {

@@ -1,0 +1,75 @@
+//! Updates that come before their restore: they wait in a table and are applied with it.
+
+use rstest::rstest;
+use serde_json::json;
+
+use crate::harness::{Kind, Received, Request, SECRETS, Stage, eventually, new_id};
+
+#[rstest]
+#[tokio::test]
+async fn an_update_that_comes_before_its_restore_is_applied_with_it(
+    #[values(Kind::Postgresql, Kind::Mysql, Kind::Sqlite)] kind: Kind,
+) {
+    let (stage, worker, mut notifications) = Stage::with_worker(kind).await;
+    let restore_id = new_id();
+
+    let expected = json!([{"resource_type": "OS::Cinder::Volume", "source_id": "volume-0"}]);
+    let expect = json!({"restore_id": restore_id, "resources": expected});
+    let early = [
+        Request::new("expect_resources", expect),
+        Request::resource(&restore_id, "volume-1", "available", None)
+            .with_arg("source_id", "volume-0"),
+        Request::finish(&restore_id, "fail", Some("token=abc of postgres://u:hunter2@db")),
+    ];
+    stage.cast_all(&early).await;
+    let waiting = "SELECT CAST(COUNT(*) AS CHAR(9)) AS text FROM restore_early_updates";
+    eventually("all of them wait", || async {
+        let count = stage.database.text(waiting).await.unwrap_or_default();
+        if count.trim() == "3" { Ok(()) } else { Err(format!("{count}; {}", worker.log())) }
+    })
+    .await;
+    let dump = stage.database.dump().await;
+    for secret in SECRETS.iter().chain(&["hunter2"]) {
+        assert!(!dump.contains(secret), "{secret} rests in the database");
+    }
+
+    stage.cast(&Request::restore(&restore_id)).await;
+
+    let is_end = |one: &Received| one.message["event_type"] == "karbor.restore.error";
+    let seen = notifications.until("the fault", |all| all.iter().any(is_end)).await;
+    let types: Vec<_> = seen.iter().map(|one| &one.message["event_type"]).collect();
+    assert!(types.contains(&&json!("karbor.restore_resource.end")), "{types:?}");
+    let view = stage.call(Request::new("get_restore", json!({"restore_id": restore_id}))).await;
+    let view = &view.message["result"];
+    assert_eq!(view["status"], "fail");
+    assert_eq!(view["resources_status"], json!({"OS::Cinder::Volume#volume-1": "available"}));
+    assert_eq!(view["resources"]["expected"], 1);
+    eventually("nothing waits any more", || async {
+        let count = stage.database.text(waiting).await.unwrap_or_default();
+        if count.trim() == "0" { Ok(()) } else { Err(count) }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_early_update_is_judged_by_the_project_of_its_sender() {
+    let (stage, _worker, mut notifications) = Stage::with_worker(Kind::Sqlite).await;
+    let restore_id = new_id();
+    let foreign = Request::resource(&restore_id, "foreign", "error", None)
+        .with("_context_is_admin", false)
+        .with("_context_project_id", "another-project");
+    let own = Request::resource(&restore_id, "own", "error", None).with("_context_is_admin", false);
+
+    stage.cast_all(&[foreign, own, Request::restore(&restore_id)]).await;
+
+    let of = |class: &'static str| move |one: &Received| one.message["event_type"] == class;
+    let refused = "karbor.restore_message.error";
+    notifications.until("one refused", |all| all.iter().any(of(refused))).await;
+    let applied = "karbor.restore_resource.error";
+    notifications.until("one applied", |all| all.iter().any(of(applied))).await;
+    let view = stage.call(Request::new("get_restore", json!({"restore_id": restore_id}))).await;
+    assert_eq!(
+        view.message["result"]["resources_status"],
+        json!({"OS::Cinder::Volume#own": "error"})
+    );
+}

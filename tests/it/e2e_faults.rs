@@ -1,0 +1,205 @@
+//! What a worker does while a server or the network between is away: it waits, and loses nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rstest::rstest;
+use serde_json::json;
+
+use crate::harness::{
+    HttpResponse, Kind, Proxy, Received, Request, Stage, Worker, broker_url, eventually, get,
+    proxied,
+};
+
+async fn not_ready(worker: &Worker) -> String {
+    eventually("the worker says that it is not ready", || async {
+        match get(worker.address(), "/readyz").await {
+            Ok(HttpResponse { status: 503, body }) => Ok(body),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await
+}
+
+/// Which transition a notification tells of: of a resource, or of the restore.
+fn transition(one: &Received) -> (String, Option<u64>) {
+    let payload = &one.message["payload"];
+    (payload["resource_id"].to_string(), payload["transition"].as_u64())
+}
+
+fn assert_one_message_id_each(seen: &[Received]) {
+    let mut ids: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+    for one in seen {
+        ids.entry(transition(one)).or_default().insert(one.message["message_id"].to_string());
+    }
+    assert!(ids.values().all(|ids| ids.len() == 1), "a transition has two message ids: {ids:?}");
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_killed_worker_had_not_published_is_published_by_another_under_the_same_ids(
+    #[values(Kind::Postgresql, Kind::Mysql, Kind::Sqlite)] kind: Kind,
+    #[values("w1", "w2")] heir: &str,
+) {
+    let stage = Stage::new(kind).await;
+    let proxy = Proxy::start(&proxied::server(&broker_url())).await;
+    let url = proxied::url(&broker_url(), &proxy);
+    let victim = stage.worker("w1").set("NOTIFICATIONS__TRANSPORT_URL", url).start().await;
+    let mut notifications = stage.notifications().await;
+    let restore_id = stage.record_restore().await;
+    notifications.until("the start", |all| all.len() == 1).await;
+
+    // From here on what is committed cannot be published: answers come, notifications do not.
+    proxy.freeze();
+    for n in 0..30 {
+        for status in ["started", "available"] {
+            let update = Request::resource(&restore_id, &format!("volume-{n}"), status, None);
+            let reply = stage.call(update).await;
+            assert_eq!(reply.message["result"]["outcome"], "applied");
+        }
+    }
+    victim.kill();
+    drop(proxy);
+    let _heir = stage.worker(heir).start().await;
+
+    let seen = notifications
+        .until("each transition", |all| {
+            all.iter().map(transition).collect::<BTreeSet<_>>().len() == 61
+        })
+        .await;
+    assert!(seen.iter().all(|one| one.message["publisher_id"] == "restore-worker.w1"));
+    assert_one_message_id_each(seen);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cut_connection_to_the_broker_under_load_loses_nothing() {
+    let stage = Stage::new(Kind::Postgresql).await;
+    let proxy = Proxy::start(&proxied::server(&broker_url())).await;
+    let url = proxied::url(&broker_url(), &proxy);
+    let _worker = stage.worker("w1").set("MESSAGING__TRANSPORT_URL", url).start().await;
+    let mut notifications = stage.notifications().await;
+    let restore_id = stage.record_restore().await;
+
+    let update = |n| Request::resource(&restore_id, &format!("volume-{n}"), "available", None);
+    for round in 0..5 {
+        let requests: Vec<_> = (round * 200..(round + 1) * 200).map(update).collect();
+        tokio::join!(stage.cast_all(&requests), async {
+            notifications.until("work in progress", |all| all.len() > round * 200).await;
+            proxy.cut();
+        });
+    }
+
+    notifications
+        .until("every resource", |all| {
+            let ids = all.iter().map(|one| one.message["payload"]["resource_id"].to_string());
+            ids.collect::<BTreeSet<_>>().len() == 1001
+        })
+        .await;
+    let reply = stage.call(Request::new("get_restore", json!({"restore_id": restore_id}))).await;
+    assert_eq!(reply.message["result"]["resources"]["available"], 1000);
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_to_the_database_cut_under_load_lose_nothing_and_leave_no_gap(
+    #[values(Kind::Postgresql, Kind::Mysql)] kind: Kind,
+) {
+    let stage = Stage::new(kind).await;
+    let proxy = Proxy::start(&proxied::server(stage.database.url())).await;
+    let url = proxied::url(stage.database.url(), &proxy);
+    let _worker = stage.worker("w1").set("DATABASE__URL", url).start().await;
+    let mut notifications = stage.notifications().await;
+    let restore_id = stage.record_restore().await;
+
+    for round in 0..6_usize {
+        let reason = format!("attempt {round}");
+        let update = |n| {
+            Request::resource(&restore_id, &format!("volume-{n}"), "error", Some(&reason))
+                .with_arg("sequence", round)
+        };
+        let requests: Vec<_> = (0..200).map(update).collect();
+        tokio::join!(stage.cast_all(&requests), async {
+            let all = |all: &[Received]| all.len() > round * 200;
+            notifications.until("work in progress", all).await;
+            proxy.cut();
+        });
+    }
+
+    let seen = notifications
+        .until("each transition", |all| {
+            all.iter().map(transition).collect::<BTreeSet<_>>().len() == 1201
+        })
+        .await;
+    assert_one_message_id_each(seen);
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_waits_for_its_database_says_so_and_goes_on(
+    #[values(Kind::Postgresql, Kind::Mysql)] kind: Kind,
+) {
+    let stage = Stage::new(kind).await;
+    let proxy = Proxy::start(&proxied::server(stage.database.url())).await;
+    let url = proxied::url(stage.database.url(), &proxy);
+    proxy.refuse();
+    let worker = stage.worker("w1").set("DATABASE__URL", url).spawn();
+    assert!(not_ready(&worker).await.to_lowercase().contains("database"));
+    proxy.restore();
+    worker.ready().await;
+    let restore_id = stage.record_restore().await;
+
+    proxy.refuse();
+    stage.cast(&Request::resource(&restore_id, "volume-1", "available", None)).await;
+    assert!(not_ready(&worker).await.to_lowercase().contains("database"));
+    assert_eq!(worker.get("/healthz").await.status, 200);
+    proxy.restore();
+
+    worker.ready().await;
+    eventually("the update is applied", || async {
+        let view = stage.call(Request::new("get_restore", json!({"restore_id": restore_id}))).await;
+        let counts = &view.message["result"]["resources"];
+        if counts["available"] == 1 { Ok(()) } else { Err(counts.to_string()) }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_waits_for_its_broker_and_says_so() {
+    let stage = Stage::new(Kind::Sqlite).await;
+    let proxy = Proxy::start(&proxied::server(&broker_url())).await;
+    let url = proxied::url(&broker_url(), &proxy);
+    proxy.refuse();
+    let worker = stage.worker("w1").set("MESSAGING__TRANSPORT_URL", url).spawn();
+    not_ready(&worker).await;
+    proxy.restore();
+    worker.ready().await;
+    stage.record_restore().await;
+
+    proxy.refuse();
+    not_ready(&worker).await;
+    proxy.restore();
+    worker.ready().await;
+    stage.record_restore().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sigterm_while_the_database_is_away_gives_back_what_was_taken() {
+    let stage = Stage::new(Kind::Postgresql).await;
+    let proxy = Proxy::start(&proxied::server(stage.database.url())).await;
+    let url = proxied::url(stage.database.url(), &proxy);
+    let worker = stage.worker("w1").set("DATABASE__URL", url).start().await;
+    let restore_id = stage.record_restore().await;
+
+    proxy.refuse();
+    let update = |n| Request::resource(&restore_id, &format!("volume-{n}"), "available", None);
+    stage.cast_all(&(0..50).map(update).collect::<Vec<_>>()).await;
+    not_ready(&worker).await;
+    assert_eq!(worker.terminate().await.code(), Some(0));
+
+    eventually("all are back in the queue", || async {
+        match stage.broker.depth(&stage.topic).await {
+            Some((50, 0)) => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+}

@@ -1,0 +1,67 @@
+//! Nothing that a request's context or a restore's arguments hide is ever repeated.
+
+use lapin::BasicProperties;
+use serde_json::json;
+
+use crate::harness::{Kind, Request, SECRETS, Stage, new_id};
+
+#[tokio::test]
+async fn no_secret_reaches_log_notification_failure_or_dead_letter_even_at_trace() {
+    let stage = Stage::new(Kind::Postgresql).await;
+    let worker = stage.worker("w1").set("LOG__FILTER", "trace").start().await;
+    let mut notifications = stage.notifications().await;
+    let mut dead_letters = stage.dead_letters().await;
+
+    let restore_id = stage.record_restore().await;
+    let leaky =
+        Some("cannot reach rabbit://nova:SECRET-URL@mq:5672/ with admin_password=SECRET-KEY");
+    stage.call(Request::resource(&restore_id, "volume-1", "error", leaky)).await;
+    let early = Request::resource(&new_id(), "volume-1", "error", leaky);
+    let bad_restore = Request::restore(&new_id()).with_arg("colour", "red");
+    stage.cast_all(&[early, bad_restore.clone(), Request::new("explode", json!({}))]).await;
+    let broken = bad_restore.bare();
+    let broken = &broken[..broken.len() - 1];
+    stage.broker.publish(&stage.exchange, &stage.topic, BasicProperties::default(), broken).await;
+    let failure = stage.call(bad_restore.clone()).await;
+    stage.call(Request::finish(&restore_id, "fail", leaky)).await;
+
+    dead_letters.until("three dead letters", |all| all.len() >= 3).await;
+    notifications.until("six notifications", |all| all.len() >= 6).await;
+    let metrics = worker.get("/metrics").await.body;
+    let log = worker.log();
+    assert_eq!(worker.terminate().await.code(), Some(0));
+
+    let text = |bodies: &[crate::harness::Received]| {
+        let lines =
+            bodies.iter().map(|one| format!("{one:?} {}", String::from_utf8_lossy(&one.body)));
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    let letters = text(dead_letters.so_far());
+    let shown = [
+        ("log", log),
+        ("notifications", text(notifications.so_far())),
+        ("failure", text(&[failure])),
+        ("metrics", metrics),
+    ];
+    for secret in SECRETS.iter().chain(&["SECRET-URL", "SECRET-KEY"]) {
+        for (place, text) in &shown {
+            assert!(!text.contains(secret), "{secret} is in the {place}: {}", around(text, secret));
+        }
+    }
+    // A dead letter is the request itself, parameters included: only credentials are taken out.
+    for secret in ["SECRET-TOKEN", "SECRET-CATALOG", "SECRET-TOKEN-INFO", "SECRET-RESTORE-AUTH"] {
+        assert!(
+            !letters.contains(secret),
+            "{secret} is in a dead letter: {}",
+            around(&letters, secret)
+        );
+        let dump = stage.database.dump().await;
+        assert!(!dump.contains(secret), "{secret} is in the database: {}", around(&dump, secret));
+    }
+}
+
+fn around<'a>(text: &'a str, secret: &str) -> &'a str {
+    let at = text.find(secret).unwrap_or(0);
+    let (from, to) = (at.saturating_sub(300), (at + 100).min(text.len()));
+    text.get(from..to).unwrap_or("(not shown)")
+}

@@ -1,0 +1,52 @@
+//! End-to-end tests' stage: the built binary, a real broker and a real database, and names that no
+//! other test uses.
+//!
+//! Takes the servers that `scripts/test` started (`TEST_RABBITMQ_URL`, `TEST_POSTGRESQL_URL`,
+//! `TEST_MYSQL_URL`), gives a [`Stage`] with a fresh database, workers and a hand-made client.
+//! What a test made is removed when its stage is dropped. It must never wait by sleeping: what a
+//! test waits for is a condition, see [`eventually`].
+
+mod broker;
+mod database;
+mod http;
+mod inbox;
+pub mod proxied;
+mod proxy;
+mod python;
+mod request;
+mod stage;
+mod waiting;
+mod worker;
+
+pub use broker::Broker;
+pub use database::{Database, Kind};
+pub use http::{HttpResponse, get};
+pub use inbox::{Inbox, Received};
+pub use proxy::Proxy;
+pub use python::run_python;
+pub use request::{PROJECT, Request, SECRETS};
+pub use stage::{Stage, new_id};
+pub use waiting::{PATIENCE, eventually};
+pub use worker::{Worker, WorkerBuilder};
+
+/// The broker's address, for `messaging.transport_url` and for other clients.
+pub fn broker_url() -> String {
+    server("TEST_RABBITMQ_URL")
+}
+
+/// The address of a server that `scripts/test` starts.
+fn server(variable: &str) -> String {
+    std::env::var(variable).unwrap_or_else(|_| panic!("{variable} is not set: run scripts/test"))
+}
+
+/// Runs `work` to its end from a destructor, on a thread and a runtime of its own.
+fn finish(work: impl Future<Output = ()> + Send + 'static) {
+    let thread = std::thread::spawn(|| {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime can be made")
+            .block_on(async { tokio::time::timeout(PATIENCE, work).await.ok() });
+    });
+    thread.join().ok();
+}

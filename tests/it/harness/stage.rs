@@ -1,0 +1,125 @@
+//! One test's surroundings: names that no other test uses, a database, a broker, workers.
+//!
+//! Takes a kind of database, gives workers and requests that reach them; removes its queues and
+//! exchanges when it is dropped.
+
+use std::sync::Mutex;
+
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use super::broker::remove_later;
+use super::{Broker, Database, Inbox, Kind, Received, Request, Worker, WorkerBuilder, broker_url};
+
+/// A fresh id in the spelling that the worker stores.
+pub fn new_id() -> String {
+    Uuid::new_v4().to_string()
+}
+
+/// What a test plays on. Fields are dropped in order: the database last.
+pub struct Stage {
+    /// A client's connection.
+    pub broker: Broker,
+    /// `messaging.control_exchange`
+    pub exchange: String,
+    /// `messaging.topic`
+    pub topic: String,
+    /// `notifications.topics`
+    pub notifications: String,
+    /// `database.url`'s database
+    pub database: Database,
+    servers: Mutex<Vec<String>>,
+    logs: TempDir,
+}
+
+impl Stage {
+    /// Makes names and a database; no worker runs yet.
+    pub async fn new(kind: Kind) -> Self {
+        let id = &new_id()[..8];
+        Self {
+            broker: Broker::connect().await,
+            exchange: format!("e2e-{id}"),
+            topic: format!("e2e-restore-{id}"),
+            notifications: format!("e2e-notifications-{id}"),
+            database: Database::fresh(kind).await,
+            servers: Mutex::default(),
+            logs: TempDir::new().expect("a temporary folder"),
+        }
+    }
+
+    /// A stage with one worker, ready, and an inbox of its notifications.
+    pub async fn with_worker(kind: Kind) -> (Self, Worker, Inbox) {
+        let stage = Self::new(kind).await;
+        let worker = stage.worker("w1").start().await;
+        let notifications = stage.notifications().await;
+        (stage, worker, notifications)
+    }
+
+    /// The settings of a worker whose `messaging.server` is `server`.
+    pub fn worker(&self, name: &str) -> WorkerBuilder {
+        let count = {
+            let mut servers = self.servers.lock().expect("no panic under the lock");
+            servers.push(name.to_owned());
+            servers.len()
+        };
+        WorkerBuilder::new(self.logs.path().join(format!("{name}-{count}.log")))
+            .set("MESSAGING__TRANSPORT_URL", broker_url())
+            .set("MESSAGING__CONTROL_EXCHANGE", &self.exchange)
+            .set("MESSAGING__TOPIC", &self.topic)
+            .set("MESSAGING__SERVER", name)
+            .set("NOTIFICATIONS__TOPICS", &self.notifications)
+            .set("DATABASE__URL", self.database.url())
+    }
+
+    /// The queue for what is refused.
+    pub fn dead_letter_queue(&self) -> String {
+        format!("{}.dead-letter", self.topic)
+    }
+
+    /// Consumes the notifications of every priority; a worker must have declared their queues.
+    pub async fn notifications(&self) -> Inbox {
+        let queues =
+            ["info", "warn", "error"].map(|priority| format!("{}.{priority}", self.notifications));
+        Inbox::open(&self.broker, &queues.each_ref().map(String::as_str)).await
+    }
+
+    /// Consumes the dead letters.
+    pub async fn dead_letters(&self) -> Inbox {
+        Inbox::open(&self.broker, &[&self.dead_letter_queue()]).await
+    }
+
+    /// Casts to any worker.
+    pub async fn cast(&self, request: &Request) {
+        self.broker.cast(&self.exchange, &self.topic, request).await;
+    }
+
+    /// Casts many to any worker.
+    pub async fn cast_all(&self, requests: &[Request]) {
+        self.broker.cast_all(&self.exchange, &self.topic, requests).await;
+    }
+
+    /// Calls any worker.
+    pub async fn call(&self, request: Request) -> Received {
+        self.broker.call(&self.exchange, &self.topic, request).await
+    }
+
+    /// Records a restore by a call, and gives its id.
+    pub async fn record_restore(&self) -> String {
+        let restore_id = new_id();
+        let reply = self.call(Request::restore(&restore_id)).await;
+        assert!(reply.message["failure"].is_null(), "{}", reply.message);
+        restore_id
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        let mut queues = vec![self.topic.clone(), self.dead_letter_queue()];
+        let servers = self.servers.lock().map(|servers| servers.clone()).unwrap_or_default();
+        queues.extend(servers.iter().map(|server| format!("{}.{server}", self.topic)));
+        queues.extend(
+            ["info", "warn", "error"].map(|priority| format!("{}.{priority}", self.notifications)),
+        );
+        remove_later(queues, vec![self.exchange.clone(), format!("{}_fanout", self.topic)]);
+    }
+}

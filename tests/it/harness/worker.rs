@@ -1,0 +1,152 @@
+//! The built binary as a process of its own: `serve` with a test's settings, its log in a file.
+//!
+//! Takes settings, gives a worker that is ready; it is killed when dropped, and its log is shown
+//! when the test fails. Each worker listens on a loopback address of its own, made of this
+//! process's id, so that no two tests can meet on a port.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use super::{HttpResponse, eventually, get};
+
+/// The binary under test.
+const BINARY: &str = env!("CARGO_BIN_EXE_karbor-restore-worker");
+
+/// Settings of a worker that is not started yet.
+pub struct WorkerBuilder {
+    settings: BTreeMap<String, String>,
+    log: PathBuf,
+}
+
+impl WorkerBuilder {
+    /// A worker that logs to a file.
+    pub fn new(log: PathBuf) -> Self {
+        Self { settings: BTreeMap::new(), log }
+    }
+
+    /// Sets `KARBOR_RESTORE__` and `key`, for example `DATABASE__URL`.
+    pub fn set(mut self, key: &str, value: impl Into<String>) -> Self {
+        self.settings.insert(format!("KARBOR_RESTORE__{key}"), value.into());
+        self
+    }
+
+    /// Starts `serve` and waits until it is ready.
+    pub async fn start(self) -> Worker {
+        let worker = self.spawn();
+        worker.ready().await;
+        worker
+    }
+
+    /// Starts `serve` without waiting.
+    pub fn spawn(self) -> Worker {
+        let address = own_address();
+        let log = File::create(&self.log).expect("a log file");
+        let mut command = Command::new(BINARY);
+        for (key, _) in std::env::vars().filter(|(key, _)| key.starts_with("KARBOR_RESTORE__")) {
+            command.env_remove(key);
+        }
+        let child = command
+            .arg("serve")
+            .env("KARBOR_RESTORE__HTTP__LISTEN", address.to_string())
+            .envs(&self.settings)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("one more handle"))
+            .stderr(log)
+            .spawn()
+            .expect("the binary starts");
+        Worker { child, address, log: self.log }
+    }
+}
+
+/// A running `serve`.
+pub struct Worker {
+    child: Child,
+    address: SocketAddr,
+    log: PathBuf,
+}
+
+impl Worker {
+    /// Where it serves HTTP.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Waits until `/readyz` says 200.
+    pub async fn ready(&self) {
+        eventually("a worker is ready", || async {
+            match get(self.address, "/readyz").await {
+                Ok(HttpResponse { status: 200, .. }) => Ok(()),
+                Ok(HttpResponse { status, body }) => Err(format!("{status} {body}")),
+                Err(error) => Err(format!("{error}; its log:\n{}", self.log())),
+            }
+        })
+        .await;
+    }
+
+    /// Asks it over HTTP.
+    pub async fn get(&self, path: &str) -> HttpResponse {
+        get(self.address, path).await.expect("the worker answers HTTP")
+    }
+
+    /// What it wrote to stdout and stderr.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+
+    /// Sends a signal by its name, for example `TERM`.
+    pub fn signal(&self, name: &str) {
+        let command = format!("kill -{name} {}", self.child.id());
+        let status = Command::new("sh").args(["-c", &command]).status().expect("sh runs");
+        assert!(status.success(), "the worker is gone; its log:\n{}", self.log());
+    }
+
+    /// SIGTERM, and how it ended.
+    pub async fn terminate(mut self) -> ExitStatus {
+        self.signal("TERM");
+        self.ended().await
+    }
+
+    /// Waits until it ended by itself.
+    pub async fn ended(&mut self) -> ExitStatus {
+        let child = std::sync::Mutex::new(&mut self.child);
+        eventually("a worker ends", || async {
+            let status = child.lock().expect("one thread").try_wait().expect("a child of ours");
+            status.ok_or_else(|| "it runs".to_owned())
+        })
+        .await
+    }
+
+    /// `kill -9`, at whatever point it is.
+    pub fn kill(mut self) {
+        self.end_now();
+    }
+
+    fn end_now(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.end_now();
+        if std::thread::panicking() {
+            #[expect(clippy::print_stderr, reason = "the test runner shows it with the failure")]
+            {
+                eprintln!("---- log of the worker at {}:\n{}", self.address, self.log());
+            }
+        }
+    }
+}
+
+/// A loopback address that belongs to this process, with a port that no other worker of it has.
+fn own_address() -> SocketAddr {
+    static NEXT: AtomicU16 = AtomicU16::new(8798);
+    let [_, high, middle, low] = std::process::id().to_be_bytes();
+    let ip = Ipv4Addr::new(127, 64 | (high & 63), middle, low);
+    SocketAddr::from((ip, NEXT.fetch_add(1, Ordering::Relaxed)))
+}
