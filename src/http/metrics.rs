@@ -82,8 +82,6 @@ pub enum Connection {
     Broker,
     /// To the broker of the notifications.
     Notifications,
-    /// To the database.
-    Database,
 }
 
 impl Connection {
@@ -91,7 +89,6 @@ impl Connection {
         match self {
             Self::Broker => "broker",
             Self::Notifications => "notifications",
-            Self::Database => "database",
         }
     }
 }

@@ -18,7 +18,7 @@ use tracing::{error, info, warn};
 
 use crate::backoff::Pauses;
 use crate::bell::Bell;
-use crate::http::{Health, Metrics, Part};
+use crate::http::{Connection, Health, Metrics, Part};
 use crate::intake::{BatchBounds, Committer, DeadLetterOffice};
 use crate::keeper::Keeper;
 use crate::outbox::{Lane, Sink, TakeOver};
@@ -146,9 +146,14 @@ async fn run(
         prefetch: settings.messaging.prefetch,
     });
     let acker = consumer.acker();
-    watch_link(&watchers, acker.link(), Part::Consumer, &health);
-    watch_link(&watchers, answers.link(), Part::Broker, &health);
-    watch_link(&watchers, sink.publisher.link(), Part::Notifications, &health);
+    let links = [
+        (acker.link(), Part::Consumer, Connection::Broker),
+        (answers.link(), Part::Broker, Connection::Broker),
+        (sink.publisher.link(), Part::Notifications, Connection::Notifications),
+    ];
+    for (link, part, connection) in links {
+        watchers.spawn(watch_link(link, part, health.clone(), connection, metrics.clone()));
+    }
     info!(host, topic = settings.messaging.topic, "starting to consume");
 
     intake::run(intake::Parts {
@@ -210,25 +215,30 @@ async fn prepare_database(store: &Store, migrate: Migrate, health: &Health) -> a
     Ok(())
 }
 
-/// Keeps `/readyz` up to date with a connection.
-fn watch_link(
-    watchers: &TaskTracker,
+/// Keeps `/readyz` up to date with a connection, and counts how often it was made again.
+async fn watch_link(
     mut link: tokio::sync::watch::Receiver<Link>,
     part: Part,
-    health: &Health,
+    health: Health,
+    connection: Connection,
+    metrics: Metrics,
 ) {
-    let health = health.clone();
-    watchers.spawn(async move {
-        loop {
-            let state = match &*link.borrow_and_update() {
-                Link::Up => Ok(()),
-                Link::Down(why) => Err(why.clone()),
-                Link::Blocked(why) => Err(format!("the broker takes no messages: {why}")),
-            };
-            health.set(part, state);
-            if link.changed().await.is_err() {
-                return;
-            }
+    let mut lost = false;
+    let mut was_up = false;
+    loop {
+        let state = match &*link.borrow_and_update() {
+            Link::Up => Ok(()),
+            Link::Down(why) => Err(why.clone()),
+            Link::Blocked(why) => Err(format!("the broker takes no messages: {why}")),
+        };
+        if state.is_ok() && std::mem::take(&mut lost) {
+            metrics.count_reconnect(connection);
         }
-    });
+        was_up |= state.is_ok();
+        lost |= was_up && matches!(&*link.borrow(), Link::Down(_));
+        health.set(part, state);
+        if link.changed().await.is_err() {
+            return;
+        }
+    }
 }

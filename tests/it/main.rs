@@ -4,6 +4,7 @@ mod harness;
 
 mod store;
 mod rest;
+mod protocol;
 mod show;
 mod transport;
 

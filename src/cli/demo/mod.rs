@@ -105,7 +105,8 @@ async fn perform(
     let project_id = Uuid::new_v4().simple().to_string();
     let client = |project_id: &str| {
         let sender = Sender { project_id: Some(project_id.to_owned()), ..Sender::default() };
-        Arc::new(RpcClient::connect(transport.as_ref(), target.clone(), sender, PATIENCE))
+        let timeout = Duration::from_secs(settings.messaging.rpc_response_timeout_s);
+        Arc::new(RpcClient::connect(transport.as_ref(), target.clone(), sender, timeout))
     };
     let restore_id = RestoreId::new(Uuid::new_v4());
     let senders = Senders {
