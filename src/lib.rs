@@ -24,3 +24,4 @@ pub mod http;
 
 mod backoff;
 mod bell;
+mod cause;

@@ -6,6 +6,7 @@ use tracing::warn;
 
 use super::print;
 use crate::backoff::Pauses;
+use crate::cause::with_causes;
 use crate::settings::Settings;
 use crate::store::Store;
 
@@ -24,7 +25,7 @@ pub async fn run(settings: &Settings) -> anyhow::Result<()> {
         match store.migrate().await {
             Ok(report) => return print(&format!("{report}\n")),
             Err(error) if error.is_transient() && begun.elapsed() < PATIENCE => {
-                warn!(%error, "waiting for the database");
+                warn!(cause = %with_causes(&error), "waiting for the database");
                 pauses.pause().await;
             }
             Err(error) => return Err(error.into()),

@@ -173,7 +173,7 @@ impl Metrics {
             unpublished_events: add(
                 r,
                 "unpublished_events",
-                "Events committed and not yet published",
+                "Events that this worker committed and has not yet published",
             ),
             early_updates: add(r, "early_updates", "Updates that wait for their restore"),
             replies_sent: add(r, "replies_sent", "Replies handed to the broker"),

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::backoff::Pauses;
+use crate::cause::with_causes;
 use crate::domain::Outcome;
 use crate::http::Metrics;
 use crate::outbox::Lane;
@@ -96,21 +97,21 @@ impl Committer {
             if self.draining.is_cancelled() {
                 let since = *self.without_database.get_or_insert_with(Instant::now);
                 if since.elapsed() >= DRAINING_PATIENCE {
-                    warn!(%error, "ending without the database; what is held is given back");
+                    warn!(error = %with_causes(&error), "ending without the database; what is held is given back");
                     return Err(GivenUp);
                 }
             }
             match &error {
                 StoreError::Fenced | StoreError::Doubt { .. } => {
-                    info!(cause = %chain(&error), "beginning anew as another publisher");
+                    info!(cause = %with_causes(&error), "beginning anew as another publisher");
                     self.lane.abandon();
                 }
                 StoreError::Fatal { .. } => {
-                    error!(cause = %chain(&error), "the database cannot be used; trying again");
+                    error!(cause = %with_causes(&error), "the database cannot be used; trying again");
                     pauses.pause().await;
                 }
                 StoreError::Transient { .. } => {
-                    warn!(cause = %chain(&error), "the database did not take a batch; trying again");
+                    warn!(cause = %with_causes(&error), "the database did not take a batch; trying again");
                     pauses.pause().await;
                 }
                 StoreError::Refused { .. } => unreachable!("returned above"),
@@ -159,13 +160,5 @@ impl Committer {
             }
             Err(error) => (part, Err(error)),
         }
-    }
-}
-
-/// An error with its causes, for a log line.
-fn chain(error: &StoreError) -> String {
-    match std::error::Error::source(error) {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
     }
 }

@@ -5,6 +5,7 @@ use tracing::warn;
 
 use super::note::database_refusal;
 use crate::backoff::Pauses;
+use crate::cause::with_causes;
 use crate::domain::RestoreId;
 use crate::rpc::{Dispatched, RpcError};
 use crate::store::{Store, StoreError};
@@ -34,7 +35,7 @@ pub(super) async fn get_restore(
                 if draining.is_cancelled() {
                     return Err(Failed::GivenUp);
                 }
-                warn!(%error, "cannot read a restore; trying again");
+                warn!(cause = %with_causes(&error), "cannot read a restore; trying again");
                 pauses.pause().await;
             }
         }

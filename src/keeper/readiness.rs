@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::cause::with_causes;
 use crate::http::{Health, Part};
 use crate::store::Store;
 
@@ -12,7 +13,7 @@ const EVERY: Duration = Duration::from_secs(2);
 
 pub(super) async fn run(store: Store, health: Health, ending: CancellationToken) {
     while !ending.is_cancelled() {
-        let answer = store.check().await.map_err(|error| error.to_string());
+        let answer = store.check().await.map_err(|error| with_causes(&error));
         health.set(Part::Database, answer);
         tokio::select! {
             () = ending.cancelled() => {}

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tracing::warn;
 
 use crate::backoff::Pauses;
+use crate::cause::with_causes;
 use crate::domain::{Event, PublisherId};
 use crate::store::{Publisher, Store};
 
@@ -80,7 +81,7 @@ impl Feed {
                     return;
                 }
                 Err(error) => {
-                    warn!(%error, "cannot read events back; trying again");
+                    warn!(cause = %with_causes(&error), "cannot read events back; trying again");
                     pauses.pause().await;
                 }
             }

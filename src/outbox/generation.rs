@@ -24,6 +24,7 @@ use super::lease;
 use super::send::{Sink, WINDOW};
 use crate::backoff::Pauses;
 use crate::bell::Bell;
+use crate::cause::with_causes;
 use crate::domain::{Event, PublisherId};
 use crate::http::Metrics;
 use crate::store::{Publisher, Store, StoreError};
@@ -272,7 +273,7 @@ impl Generation {
                 // Its lease runs out, and whoever finds that closes it.
                 break;
             }
-            warn!(%error, publisher = %id, "cannot close a publisher yet");
+            warn!(cause = %with_causes(&error), publisher = %id, "cannot close a publisher yet");
             pauses.pause().await;
         }
         self.left_behind.ring();

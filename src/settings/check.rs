@@ -82,8 +82,14 @@ fn check_database_url(settings: &Gathered) -> Result<(), SettingsError> {
     const KEY: &str = "database.url";
     let url = settings.text(KEY);
     let known = ["postgres://", "postgresql://", "mysql://", "sqlite://"];
-    if url.is_empty() || known.iter().any(|scheme| url.starts_with(scheme)) {
+    if url.is_empty() {
         return Ok(());
+    }
+    if let Some(rest) = known.iter().find_map(|scheme| url.strip_prefix(scheme)) {
+        // libpq would take the user's own database: a typo would be another, empty worker.
+        let path = rest.split('?').next().unwrap_or_default().rsplit_once('/');
+        let named = url.starts_with("sqlite:") || path.is_some_and(|(_, name)| !name.is_empty());
+        return if named { Ok(()) } else { Err(settings.bad(KEY, "a URL that ends in /DATABASE")) };
     }
     Err(settings.bad(
         KEY,
@@ -146,4 +152,24 @@ fn check_aliases(settings: &Gathered) -> Result<(), SettingsError> {
 /// Whether a source is worth naming beside a value.
 pub(super) fn is_set(source: &Source) -> bool {
     *source != Source::Default
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::settings::Settings;
+
+    #[test]
+    fn a_database_url_names_its_database() {
+        let load = |url: &str| {
+            let set = ("KARBOR_RESTORE__DATABASE__URL".to_owned(), url.to_owned());
+            Settings::from_sources(&[], [set])
+        };
+        for url in ["postgres://u@h:5432/d", "mysql://h/d?sslmode=require", "sqlite://d.sqlite"] {
+            assert!(load(url).is_ok(), "{url}");
+        }
+        for url in ["postgres://u@h:5432", "postgresql://h/", "mysql://h?sslmode=require"] {
+            let error = load(url).expect_err(url).to_string();
+            assert!(error.contains("/DATABASE") && !error.contains("u@h"), "{error}");
+        }
+    }
 }

@@ -7,6 +7,7 @@ use super::check::{SECRETS, is_set};
 use super::rule::RULES;
 use super::source::Gathered;
 use crate::domain::mask_passwords;
+use crate::transport::url::TransportUrl;
 
 /// All settings, a section after the other.
 pub(super) fn to_toml(settings: &Gathered) -> String {
@@ -45,6 +46,12 @@ fn hide_password(url: &str) -> String {
         return String::new();
     }
     let Some((scheme, rest)) = url.split_once("://") else { return "***".to_owned() };
+    if url.parse::<TransportUrl>().is_ok() {
+        // It can be read, so nothing in it but separators looks like one.
+        let end = rest.find(['/', '?']).unwrap_or(rest.len());
+        let hosts: Vec<String> = rest[..end].split(',').map(hide_credentials).collect();
+        return format!("{scheme}://{}{}", hosts.join(","), &rest[end..]);
+    }
     let hidden = match rest.rsplit_once('@') {
         Some((credentials, address)) => {
             let user = credentials.split_once(':').map_or(credentials, |(user, _)| user);
@@ -54,6 +61,17 @@ fn hide_password(url: &str) -> String {
         None => url.to_owned(),
     };
     mask_passwords(&hidden).into_owned()
+}
+
+/// `user:password@host` with the password hidden.
+fn hide_credentials(host: &str) -> String {
+    match host.rsplit_once('@') {
+        Some((credentials, address)) => {
+            let user = credentials.split_once(':').map_or(credentials, |(user, _)| user);
+            format!("{user}:***@{address}")
+        }
+        None => host.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -66,7 +84,7 @@ mod tests {
             ("", ""),
             ("rabbit://u:p@h:5672/v", "rabbit://u:***@h:5672/v"),
             ("rabbit://u:1/2@h", "rabbit://u:***@h"),
-            ("rabbit://u:p@h1,v:q@h2/", "rabbit://u:***@h2/"),
+            ("rabbit://u:p@h1,v:q@h2/?ssl=1", "rabbit://u:***@h1,v:***@h2/?ssl=1"),
             ("postgres://u@h/db?password=s", "postgres://u:***@h/db?password=***"),
             ("mysql://h/db", "mysql://h/db"),
             ("u:p@h", "***"),

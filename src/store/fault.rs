@@ -41,6 +41,15 @@ impl Fault {
         Self { class, text: text.into() }
     }
 
+    /// The same for a connection that was being opened: no data was sent, so none is at fault,
+    /// whatever the server says (a blocked host, a pooler's own codes).
+    pub fn while_opening(mut self) -> Self {
+        if self.class == FaultClass::Refused {
+            self.class = FaultClass::Transient;
+        }
+        self
+    }
+
     /// Whether the connection it was met on must not be used again.
     pub fn ends_connection(&self) -> bool {
         matches!(self.class, FaultClass::Lost | FaultClass::Silent)
@@ -185,5 +194,13 @@ mod tests {
         let lost = Fault::new(FaultClass::Lost, "closed");
         assert!(matches!(lost.clone().before_commit("x"), StoreError::Transient { .. }));
         assert!(matches!(lost.at_commit("x"), StoreError::Doubt { .. }));
+    }
+
+    #[test]
+    fn an_error_while_opening_never_blames_the_data() {
+        let fault = Fault::new(FaultClass::Refused, "host is blocked").while_opening();
+        assert!(matches!(fault.before_commit("opening"), StoreError::Transient { .. }));
+        let fault = Fault::new(FaultClass::Fatal, "no such database").while_opening();
+        assert!(matches!(fault.before_commit("opening"), StoreError::Fatal { .. }));
     }
 }

@@ -40,6 +40,10 @@ pub(super) struct Opener {
 impl Opener {
     /// A connection that no pool knows of.
     pub async fn open(&self) -> Result<Link, Fault> {
+        self.try_open().await.map_err(Fault::while_opening)
+    }
+
+    async fn try_open(&self) -> Result<Link, Fault> {
         let Self { target, tls, statement_timeout, purpose, .. } = self;
         Ok(match self.dialect {
             Dialect::Postgresql => {

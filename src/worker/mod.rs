@@ -18,6 +18,7 @@ use tracing::{error, info, warn};
 
 use crate::backoff::Pauses;
 use crate::bell::Bell;
+use crate::cause::with_causes;
 use crate::http::{Connection, Health, Metrics, Part};
 use crate::intake::{BatchBounds, Committer, DeadLetterOffice};
 use crate::keeper::Keeper;
@@ -196,8 +197,9 @@ async fn prepare_database(store: &Store, migrate: Migrate, health: &Health) -> a
         match attempt {
             Ok(()) => break,
             Err(error) if error.is_transient() => {
-                warn!(%error, "waiting for the database");
-                health.set(Part::Database, Err(error.to_string()));
+                let cause = with_causes(&error);
+                warn!(cause, "waiting for the database");
+                health.set(Part::Database, Err(cause));
                 pauses.pause().await;
             }
             Err(error) => return Err(error.into()),

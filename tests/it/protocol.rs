@@ -16,12 +16,12 @@ fn named(text: &str) -> BTreeSet<String> {
 }
 
 fn collect_functions(folder: &Path, found: &mut BTreeSet<String>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+    for entry in std::fs::read_dir(folder).expect("a folder of sources") {
+        let path = entry.expect("a readable folder").path();
         if path.is_dir() {
             collect_functions(&path, found);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let text = std::fs::read_to_string(&path).unwrap();
+            let text = std::fs::read_to_string(&path).expect("a source file");
             let names = text.split("fn ").skip(1).filter_map(|rest| rest.split(['(', '<']).next());
             found.extend(names.map(|name| name.trim().to_owned()));
         }
