@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 use super::generation::{Generation, Handle};
 use super::send::Sink;
 use crate::bell::Bell;
-use crate::domain::{Event, PublisherId};
+use crate::domain::Event;
 use crate::http::Metrics;
 use crate::store::{Publisher, Store, StoreError};
 
@@ -105,11 +105,6 @@ impl Lane {
         }
         self.0.generations.close();
         self.0.generations.wait().await;
-    }
-
-    /// The current publisher's id, which the take-over must leave alone.
-    pub fn current(&self) -> Option<PublisherId> {
-        self.locked().as_ref().map(Handle::id)
     }
 
     fn locked(&self) -> std::sync::MutexGuard<'_, Option<Handle>> {

@@ -55,7 +55,7 @@ pub async fn run(
     let transport = brokers.requests.clone();
     let store = Store::new(settings.store_options()?)?;
     let telling = Telling { health: Health::new(), metrics: Metrics::new() };
-    let signals = Signals::default();
+    let signals = Signals::manual();
 
     introduce(&settings)?;
     let mut worker = {
