@@ -42,7 +42,7 @@ impl Arguments {
         let behind = match &self.command {
             Command::Config(ConfigCommand::Show { files })
             | Command::Serve { files, .. }
-            | Command::Migrate { files }
+            | Command::Migrate { files, .. }
             | Command::Show { files, .. } => files.config.as_slice(),
             Command::Demo { .. } => &[],
         };
@@ -65,6 +65,12 @@ pub enum Command {
 
     /// Bring the database's schema up to date
     Migrate {
+        /// Take in the database of a Karbor: its restores, beside tables of this worker's own
+        #[arg(long)]
+        adopt: bool,
+        /// Only say what adopting would do
+        #[arg(long, requires = "adopt")]
+        dry_run: bool,
         /// Settings
         #[command(flatten)]
         files: ConfigFiles,

@@ -15,7 +15,7 @@ use anyhow::Context as _;
 use clap::Parser as _;
 
 use crate::settings::{Settings, SettingsError};
-use crate::store::Store;
+use crate::store::{Adoption, Store};
 use crate::telemetry::start_logging;
 use crate::worker::Migrate;
 use arguments::{Arguments, Command};
@@ -55,9 +55,14 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
             let migrate = if no_migrate { Migrate::Not } else { Migrate::First };
             serve::run(&settings, migrate).await
         }
-        Command::Migrate { .. } => {
+        Command::Migrate { adopt, dry_run, .. } => {
             start_logging(&settings.log)?;
-            migrate::run(&settings).await
+            let adoption = match (adopt, dry_run) {
+                (false, _) => None,
+                (true, false) => Some(Adoption::Real),
+                (true, true) => Some(Adoption::DryRun),
+            };
+            migrate::run(&settings, adoption).await
         }
         Command::Config(command) => config::run(&settings, &command),
         Command::Show { id, output, .. } => {

@@ -1,6 +1,8 @@
 //! What a valid request asks for, and what became of it: the language between `rpc`, `intake`,
 //! `keeper` and `store`.
 
+use chrono::{DateTime, Utc};
+
 use super::{
     Effect, ResourceId, ResourceKey, ResourceState, ResourceStatus, ResourceType, RestoreId,
     RestoreState, RestoreStatus,
@@ -102,6 +104,15 @@ pub enum Command {
         /// What is said of it.
         state: RestoreState,
     },
+    /// The keeper's own: merge what Karbor's row of it holds.
+    TakeIn(RestoreId),
+    /// The keeper's own: say that it has stalled, unless something was heard of it.
+    NoteSilence {
+        /// Which restore.
+        restore_id: RestoreId,
+        /// Nothing was heard of it since.
+        since: DateTime<Utc>,
+    },
 }
 
 impl Command {
@@ -111,7 +122,9 @@ impl Command {
             Self::RecordRestore(restore) => restore.id,
             Self::UpdateResources { restore_id, .. }
             | Self::ExpectResources { restore_id, .. }
-            | Self::UpdateRestore { restore_id, .. } => *restore_id,
+            | Self::UpdateRestore { restore_id, .. }
+            | Self::TakeIn(restore_id)
+            | Self::NoteSilence { restore_id, .. } => *restore_id,
         }
     }
 
@@ -121,7 +134,7 @@ impl Command {
             Self::RecordRestore(restore) => 1 + restore.resources.len(),
             Self::UpdateResources { updates, .. } => updates.len(),
             Self::ExpectResources { resources, .. } => resources.len(),
-            Self::UpdateRestore { .. } => 1,
+            Self::UpdateRestore { .. } | Self::TakeIn(_) | Self::NoteSilence { .. } => 1,
         }
     }
 }
@@ -139,6 +152,8 @@ pub enum Outcome {
     Restore(Effect, RestoreStatus),
     /// Stored as an early update, to be applied when its restore is recorded.
     Waiting,
+    /// One of the keeper's own was done, or there was nothing to do.
+    Kept,
     /// Nothing was changed.
     Refused(Refusal),
 }

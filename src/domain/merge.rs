@@ -30,6 +30,32 @@ pub type ResourceState = State<ResourceStatus>;
 /// The state of a restore as a whole.
 pub type RestoreState = State<RestoreStatus>;
 
+impl ResourceState {
+    /// What it counts as while its restore's success ends its resources: what was under way is
+    /// done. Karbor's flow ends with success only when each plugin's operation returned, and
+    /// Trove's and Manila's plugins report the status of the moment of creation, nothing after it.
+    ///
+    /// Monotone, so it is the same before a merge and after it. The reason of what was under way
+    /// is left out: kept, the end would depend on the order.
+    #[must_use]
+    pub fn ended(self) -> Self {
+        match self.status {
+            ResourceStatus::Started | ResourceStatus::Restoring => {
+                Self { status: ResourceStatus::Available, reason: None, ..self }
+            }
+            ResourceStatus::Undefined | ResourceStatus::Available | ResourceStatus::Error => self,
+        }
+    }
+}
+
+impl RestoreState {
+    /// Whether it ends what its resources have under way: a success as Karbor's column says it,
+    /// without a sequence.
+    pub fn ends_resources(&self) -> bool {
+        self.sequence.is_none() && self.status == RestoreStatus::Success
+    }
+}
+
 /// What an update did to what was known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -107,6 +133,13 @@ mod tests {
         fn merge_is_commutative_and_idempotent(a in state(), b in state()) {
             prop_assert_eq!(join(&[a.clone(), b.clone()]), join(&[b.clone(), a.clone()]));
             prop_assert_eq!(join(&[a.clone(), a.clone()]), Some(a));
+        }
+
+        #[test]
+        fn an_end_is_the_same_before_a_merge_and_after_it(a in state(), b in state()) {
+            let after = join(&[a.clone(), b.clone()]).unwrap().ended();
+            prop_assert_eq!(join(&[a.clone().ended(), b.ended()]).unwrap(), after);
+            prop_assert_eq!(a.clone().ended().ended(), a.ended());
         }
 
         #[test]

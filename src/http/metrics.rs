@@ -118,6 +118,7 @@ pub struct Metrics {
     pub unpublished_events: Gauge,
     /// Updates that wait for their restore.
     pub early_updates: Gauge,
+    taken_in: Counter,
     /// Replies handed to the broker.
     pub replies_sent: Counter,
     /// Replies whose queue was gone.
@@ -176,6 +177,11 @@ impl Metrics {
                 "Events that this worker committed and has not yet published",
             ),
             early_updates: add(r, "early_updates", "Updates that wait for their restore"),
+            taken_in: add(
+                r,
+                "taken_in",
+                "Times that what Karbor itself wrote of a restore was taken in",
+            ),
             replies_sent: add(r, "replies_sent", "Replies handed to the broker"),
             replies_dropped: add(r, "replies_dropped", "Replies whose queue was gone"),
             dictionary_delay_seconds: add(
@@ -220,6 +226,11 @@ impl Metrics {
     pub fn count_dead_letter(&self, class: &str) {
         let class = known(&CLASSES, class);
         self.dead_letters.get_or_create(&ClassLabel { class }).inc();
+    }
+
+    /// Counts restores of which was taken in what Karbor wrote.
+    pub fn count_taken_in(&self, restores: usize) {
+        self.taken_in.inc_by(u64::try_from(restores).unwrap_or(u64::MAX));
     }
 
     /// Counts a committed batch.

@@ -38,7 +38,8 @@ pub(super) fn dispose(
                 | Outcome::Resources(_)
                 | Outcome::Expected(_)
                 | Outcome::Restore(..)
-                | Outcome::Waiting,
+                | Outcome::Waiting
+                | Outcome::Kept,
                 _,
             )),
         ) => Disposition::Acknowledge,

@@ -1,11 +1,14 @@
 //! Writes Karbor's columns: `resources_status` and `resources_reason` follow the rows within a
-//! second, a restore once however many updates it had.
+//! second, a restore once however many updates it had. Where Karbor said something there that is
+//! not merged yet, that is taken in first.
 
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
+use super::turns::Turns;
+use crate::domain::Command;
 use crate::http::Metrics;
 use crate::store::Store;
 
@@ -16,7 +19,7 @@ const EVERY: Duration = Duration::from_millis(400);
 /// Restores written at once.
 const AT_ONCE: u32 = 50;
 
-pub(super) async fn run(store: Store, metrics: Metrics, ending: CancellationToken) {
+pub(super) async fn run(store: Store, turns: Turns, metrics: Metrics, ending: CancellationToken) {
     loop {
         // One more look after the end was called, so that what was just committed is written.
         let last = ending.is_cancelled();
@@ -25,7 +28,10 @@ pub(super) async fn run(store: Store, metrics: Metrics, ending: CancellationToke
                 metrics
                     .dictionary_delay_seconds
                     .set(written.oldest_delay.unwrap_or_default().as_secs_f64());
-                if written.written >= u64::from(AT_ONCE) && !last {
+                let found: Vec<_> = written.found.into_iter().map(Command::TakeIn).collect();
+                // Given up while the worker ends, it is found again.
+                let more = !found.is_empty() && turns.keep(found).await.is_ok();
+                if (more || written.written >= u64::from(AT_ONCE)) && !last {
                     continue;
                 }
             }

@@ -10,12 +10,11 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
+use super::turns::Turns;
 use crate::bell::Bell;
 use crate::domain::Outcome;
 use crate::http::Metrics;
-use crate::intake::{
-    Committer, DeadLetterOffice, ItemResult, Parcel, Reject, database_refusal, note_outcome,
-};
+use crate::intake::{DeadLetterOffice, ItemResult, Parcel, Reject, database_refusal, note_outcome};
 use crate::rpc::{Action, Dispatched, Dispatcher, RpcError, properties_from_json};
 use crate::store::{BatchItem, EarlyUpdate, IfUnknown, Store, StoreError};
 
@@ -29,7 +28,7 @@ const AT_ONCE: u32 = 200;
 /// The duty's parts.
 pub(super) struct Early {
     pub store: Store,
-    pub committer: Committer,
+    pub turns: Turns,
     pub dispatcher: Arc<Dispatcher>,
     pub dead_letters: DeadLetterOffice,
     pub recorded: Bell,
@@ -37,7 +36,7 @@ pub(super) struct Early {
     pub metrics: Metrics,
 }
 
-pub(super) async fn run(mut early: Early, ending: CancellationToken) {
+pub(super) async fn run(early: Early, ending: CancellationToken) {
     while !ending.is_cancelled() {
         match early.sweep().await {
             Ok(taken) if taken >= u64::from(AT_ONCE) => continue,
@@ -53,7 +52,7 @@ pub(super) async fn run(mut early: Early, ending: CancellationToken) {
 
 impl Early {
     /// Applies what is due and gives up on what is too old. Gives how many rows it took.
-    async fn sweep(&mut self) -> Result<u64, StoreError> {
+    async fn sweep(&self) -> Result<u64, StoreError> {
         let due = self.store.early_updates_due(AT_ONCE).await?;
         let mut taken = due.len() as u64;
         if !due.is_empty() {
@@ -72,7 +71,7 @@ impl Early {
         Ok(taken)
     }
 
-    async fn apply(&mut self, due: Vec<EarlyUpdate>) -> Result<(), StoreError> {
+    async fn apply(&self, due: Vec<EarlyUpdate>) -> Result<(), StoreError> {
         let mut items = Vec::with_capacity(due.len());
         let mut applying = Vec::with_capacity(due.len());
         for update in due {
@@ -96,7 +95,7 @@ impl Early {
         if items.is_empty() {
             return Ok(());
         }
-        let Ok((items, results)) = self.committer.commit(items).await else { return Ok(()) };
+        let Ok((items, results)) = self.turns.commit(items).await else { return Ok(()) };
         for ((item, result), (update, dispatched)) in items.iter().zip(results).zip(applying) {
             note_outcome(&self.metrics, &item.command, &result);
             if let Some(error) = refusal(&result) {
@@ -133,7 +132,8 @@ fn refusal(result: &ItemResult) -> Option<RpcError> {
             | Outcome::Resources(_)
             | Outcome::Expected(_)
             | Outcome::Restore(..)
-            | Outcome::Waiting,
+            | Outcome::Waiting
+            | Outcome::Kept,
         ) => None,
         Err(_) => Some(database_refusal()),
     }

@@ -6,7 +6,9 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{dictionaries, early, notification_queues, readiness, take_over};
+use super::karbor::{self, Karbor};
+use super::turns::Turns;
+use super::{dictionaries, early, notification_queues, readiness, stalled, take_over};
 use crate::bell::Bell;
 use crate::http::{Health, Metrics};
 use crate::intake::{Committer, DeadLetterOffice};
@@ -19,7 +21,7 @@ use crate::transport::Transport;
 pub struct Keeper {
     /// The database.
     pub store: Store,
-    /// Commits early updates, as a publisher of the keeper's own.
+    /// Commits what the duties bring, as a publisher of the keeper's own.
     pub committer: Committer,
     /// Understands early updates again.
     pub dispatcher: Arc<Dispatcher>,
@@ -33,6 +35,8 @@ pub struct Keeper {
     pub left_behind: Bell,
     /// How long an early update may wait.
     pub early_max_age: Duration,
+    /// After how long a silence a restore has stalled; zero is never.
+    pub stalled_after: Duration,
     /// A lease's length: after an outage of the database nobody is taken over for as long.
     pub lease: Duration,
     /// Looks at the notification queues.
@@ -48,10 +52,25 @@ pub struct Keeper {
 /// Runs every duty until `ending` is cancelled and each has finished what it was doing.
 pub async fn run(keeper: Keeper, ending: CancellationToken) {
     let duties = TaskTracker::new();
+    let turns = Turns::new(keeper.committer);
+    let watch = Karbor {
+        store: keeper.store.clone(),
+        turns: turns.clone(),
+        recorded: keeper.recorded.clone(),
+        metrics: keeper.metrics.clone(),
+    };
+    duties.spawn(karbor::watch_recent(watch.clone(), ending.clone()));
+    duties.spawn(karbor::watch_all(watch, ending.clone()));
+    duties.spawn(stalled::run(
+        keeper.store.clone(),
+        turns.clone(),
+        keeper.stalled_after,
+        ending.clone(),
+    ));
     duties.spawn(early::run(
         early::Early {
             store: keeper.store.clone(),
-            committer: keeper.committer,
+            turns: turns.clone(),
             dispatcher: keeper.dispatcher,
             dead_letters: keeper.dead_letters,
             recorded: keeper.recorded,
@@ -60,7 +79,12 @@ pub async fn run(keeper: Keeper, ending: CancellationToken) {
         },
         ending.clone(),
     ));
-    duties.spawn(dictionaries::run(keeper.store.clone(), keeper.metrics.clone(), ending.clone()));
+    duties.spawn(dictionaries::run(
+        keeper.store.clone(),
+        turns,
+        keeper.metrics.clone(),
+        ending.clone(),
+    ));
     duties.spawn(take_over::run(
         keeper.take_over,
         keeper.left_behind,

@@ -90,7 +90,7 @@ fn result_of(outcome: &Outcome, reply: ReplyShape) -> Result<Value, RpcError> {
     match outcome {
         Outcome::Refused(refusal) => Err((*refusal).into()),
         // Only casts wait; whoever calls wants to know now.
-        Outcome::Waiting => Err(mismatch()),
+        Outcome::Waiting | Outcome::Kept => Err(mismatch()),
         Outcome::Recorded => match reply {
             ReplyShape::Null => Ok(Value::Null),
             ReplyShape::One | ReplyShape::List | ReplyShape::Count => Err(mismatch()),

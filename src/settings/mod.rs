@@ -24,7 +24,7 @@ pub use error::{SettingsError, Source};
 pub use section::{
     BatchSettings, DatabaseSettings, EarlyUpdateSettings, HttpSettings, LimitSettings, LogFormat,
     LogSettings, MessagingSettings, NotificationSettings, PublisherSettings, ShutdownSettings,
-    StatusSettings,
+    StalledSettings, StatusSettings,
 };
 
 /// Everything that can be set.
@@ -45,6 +45,8 @@ pub struct Settings {
     pub statuses: StatusSettings,
     /// Updates that come before their restore.
     pub early_updates: EarlyUpdateSettings,
+    /// Restores of which nothing is heard.
+    pub stalled: StalledSettings,
     /// This worker as a publisher.
     pub publisher: PublisherSettings,
     /// The API.

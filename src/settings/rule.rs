@@ -78,6 +78,7 @@ pub(super) const RULES: &[(&str, &str, Rule)] = &[
     ("limits", "resources_per_restore", Rule::Integer(1..=1_000_000)),
     ("statuses", "aliases", Rule::Aliases),
     ("early_updates", "max_age_s", Rule::Integer(1..=30 * DAY_S)),
+    ("stalled", "after_s", Rule::Integer(0..=30 * DAY_S)),
     ("publisher", "lease_s", Rule::Integer(5..=300)),
     ("http", "listen", Rule::Address),
     ("http", "probe_listen", Rule::Address),

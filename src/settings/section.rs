@@ -138,6 +138,14 @@ pub struct EarlyUpdateSettings {
     pub max_age_s: u64,
 }
 
+/// `[stalled]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StalledSettings {
+    /// Seconds of silence after which a restore under way has stalled; 0 is never.
+    pub after_s: u64,
+}
+
 /// `[publisher]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]

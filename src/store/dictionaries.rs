@@ -10,11 +10,11 @@ use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Nullable, Text, Timestamp};
 
 use super::connection::Transaction;
-use super::karbor::{digest, write_dictionaries};
+use super::karbor::{Entry, Said, digest, write_dictionaries};
 use super::pool::Use;
 use super::statement::{Param, Statement, as_count};
 use super::{DatabaseFault, Store, StoreError};
-use crate::domain::{RestoreId, RestoreStatus, State};
+use crate::domain::{ResourceStatus, RestoreId, RestoreStatus, State};
 
 /// What [`Store::write_dictionaries`] did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -201,10 +201,15 @@ impl Store {
             return Ok(Written::NotNeeded);
         }
         let resources: Vec<ResourceRow> = transaction.load(&RESOURCES, &key).await?;
-        if self.karbor_said_more(&row, &resources)? {
+        let said =
+            self.karbor.read(row.resources_status.as_deref(), row.resources_reason.as_deref());
+        if karbor_said_more(&row, &said, &resources)? {
             return Ok(Written::Found);
         }
-        let (statuses, reasons) = dictionaries(&resources)?;
+        let (statuses, reasons) = dictionaries(&resources, |key| {
+            // A word of Karbor's own is kept as it is.
+            said.foreign_status(&self.karbor, key)
+        })?;
         let written = digest(statuses.as_deref(), reasons.as_deref());
         // A word of Karbor's own that says no less than ours is left.
         let status = match row.karbor_status {
@@ -224,42 +229,43 @@ impl Store {
         expect_one(transaction.execute(&WRITTEN, &[written.into(), id.into()]).await?)?;
         Ok(Written::Yes)
     }
+}
 
-    /// Whether Karbor's row holds anything greater than what we know.
-    fn karbor_said_more(
-        &self,
-        row: &StateRow,
-        resources: &[ResourceRow],
-    ) -> Result<bool, StoreError> {
-        let known = State {
-            sequence: row.sequence.map(as_count),
-            status: row.status.parse::<RestoreStatus>().map_err(|_| unreadable())?,
-            reason: row.reason.clone(),
-        };
-        let held = row.karbor_status.as_deref().and_then(|status| status.parse().ok());
-        if held.is_some_and(|status| State { sequence: None, status, reason: None } > known) {
+/// Whether Karbor's row holds anything greater than what we know.
+fn karbor_said_more(
+    row: &StateRow,
+    said: &Said,
+    resources: &[ResourceRow],
+) -> Result<bool, StoreError> {
+    let known = State {
+        sequence: row.sequence.map(as_count),
+        status: row.status.parse::<RestoreStatus>().map_err(|_| unreadable())?,
+        reason: row.reason.clone(),
+    };
+    let ends = known.ends_resources();
+    let held = row.karbor_status.as_deref().and_then(|status| status.parse().ok());
+    if held.is_some_and(|status| State { sequence: None, status, reason: None } > known) {
+        return Ok(true);
+    }
+    if said.digest == row.digest {
+        return Ok(false);
+    }
+    for update in &said.updates {
+        let key = (update.key.resource_type.as_str(), update.key.resource_id.as_str());
+        let known = resources
+            .binary_search_by(|row| {
+                (row.resource_type.as_str(), row.resource_id.as_str()).cmp(&key)
+            })
+            .ok()
+            .map(|index| state(&resources[index]))
+            .transpose()?;
+        let said = update.state.clone();
+        let counts_as = if ends { said.ended() } else { said };
+        if known.is_none_or(|known| counts_as > known) {
             return Ok(true);
         }
-        let (statuses, reasons) =
-            (row.resources_status.as_deref(), row.resources_reason.as_deref());
-        if digest(statuses, reasons) == row.digest {
-            return Ok(false);
-        }
-        for said in self.karbor.read_dictionaries(statuses, reasons) {
-            let (kind, id) = (said.key.resource_type.as_str(), said.key.resource_id.as_str());
-            let known = resources
-                .binary_search_by(|row| {
-                    (row.resource_type.as_str(), row.resource_id.as_str()).cmp(&(kind, id))
-                })
-                .ok()
-                .map(|index| state(&resources[index]))
-                .transpose()?;
-            if known.is_none_or(|known| said.state > known) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
+    Ok(false)
 }
 
 const IN_PROGRESS: &str = "in_progress";
@@ -269,7 +275,12 @@ fn now_in_seconds(now: DateTime<Utc>) -> DateTime<Utc> {
     now.trunc_subsecs(0)
 }
 
-fn dictionaries(resources: &[ResourceRow]) -> Result<(Option<String>, Option<String>), StoreError> {
+/// The dictionaries of these resources; `foreign` gives the word that Karbor's row has for one
+/// whose status counts as `undefined`, by its key.
+fn dictionaries<'a>(
+    resources: &'a [ResourceRow],
+    foreign: impl Fn(&str) -> Option<&'a str>,
+) -> Result<(Option<String>, Option<String>), StoreError> {
     let sources: HashSet<(&str, &str)> = resources
         .iter()
         .filter_map(|row| Some((row, row.source_id.as_deref()?)))
@@ -278,12 +289,19 @@ fn dictionaries(resources: &[ResourceRow]) -> Result<(Option<String>, Option<Str
         .collect();
     let mut shown = Vec::with_capacity(resources.len());
     for row in resources {
-        let key = (row.resource_type.as_str(), row.resource_id.as_str());
-        if !sources.contains(&key) {
-            shown.push((key.0, key.1, state(row)?));
+        let (resource_type, resource_id) = (row.resource_type.as_str(), row.resource_id.as_str());
+        if sources.contains(&(resource_type, resource_id)) {
+            continue;
         }
+        let status: ResourceStatus = row.status.parse().map_err(|_| unreadable())?;
+        let word = match status {
+            ResourceStatus::Undefined => foreign(&format!("{resource_type}#{resource_id}")),
+            _ => None,
+        };
+        let status = word.unwrap_or(status.as_str());
+        shown.push(Entry { resource_type, resource_id, status, reason: row.reason.as_deref() });
     }
-    Ok(write_dictionaries(shown.iter().map(|(kind, id, state)| (*kind, *id, state))))
+    Ok(write_dictionaries(shown.into_iter()))
 }
 
 fn state(row: &ResourceRow) -> Result<crate::domain::ResourceState, StoreError> {

@@ -9,8 +9,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::domain::{
-    AliasTable, Limits, ResourceKey, ResourceState, ResourceStatus, ResourceUpdate, State,
-    clean_reason,
+    AliasTable, Limits, ResourceKey, ResourceState, ResourceStatus, ResourceUpdate, clean_reason,
 };
 
 /// The rules by which statuses and reasons in Karbor's columns are read.
@@ -28,30 +27,63 @@ impl Default for KarborRules {
 }
 
 impl KarborRules {
-    /// Both dictionaries as updates without sequence, by key. A status that is no status and no
-    /// alias counts as `undefined`; what is no key or no text is left out.
-    pub fn read_dictionaries(
-        &self,
-        statuses: Option<&str>,
-        reasons: Option<&str>,
-    ) -> Vec<ResourceUpdate> {
-        let reasons = read_texts(reasons);
-        let mut keys = read_texts(statuses);
-        for key in reasons.keys() {
-            keys.entry(key.clone()).or_default();
-        }
-        let read = |(key, status): (String, String)| {
-            let key: ResourceKey = key.parse().ok()?;
-            let raw = reasons.get(&key.to_string()).map(String::as_str).unwrap_or_default();
-            let reason = clean_reason(raw, self.reason_chars);
-            let status = self
-                .aliases
-                .resolve(&status, reason.as_deref())
-                .unwrap_or(ResourceStatus::Undefined);
-            let state = ResourceState { sequence: None, status, reason };
-            Some(ResourceUpdate { key, state, source_id: None, name: None })
+    /// Reads both dictionaries.
+    pub fn read(&self, statuses: Option<&str>, reasons: Option<&str>) -> Said {
+        let mut said = Said {
+            digest: digest(statuses, reasons),
+            statuses: read_texts(statuses),
+            reasons: read_texts(reasons),
+            updates: Vec::new(),
         };
-        keys.into_iter().filter_map(read).collect()
+        let only_reasons = said.reasons.keys().filter(|key| !said.statuses.contains_key(*key));
+        let keys = said.statuses.keys().chain(only_reasons);
+        said.updates = keys.filter_map(|key| self.read_entry(&said, key)).collect();
+        said
+    }
+
+    /// An entry as an update without sequence. A status that is no status and no alias counts as
+    /// `undefined`; what is no key is left out.
+    fn read_entry(&self, said: &Said, text: &str) -> Option<ResourceUpdate> {
+        let key: ResourceKey = text.parse().ok()?;
+        let raw = |texts: &BTreeMap<String, String>| texts.get(text).cloned().unwrap_or_default();
+        let reason = clean_reason(&raw(&said.reasons), self.reason_chars);
+        let status = self
+            .aliases
+            .resolve(&raw(&said.statuses), reason.as_deref())
+            .unwrap_or(ResourceStatus::Undefined);
+        let state = ResourceState { sequence: None, status, reason };
+        Some(ResourceUpdate { key, state, source_id: None, name: None })
+    }
+}
+
+/// What Karbor's two dictionaries say.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Said {
+    /// Tells that they were changed.
+    pub digest: Option<String>,
+    /// Their entries as updates without sequence, by key.
+    pub updates: Vec<ResourceUpdate>,
+    statuses: BTreeMap<String, String>,
+    reasons: BTreeMap<String, String>,
+}
+
+impl Said {
+    /// How many resources have a status there.
+    pub fn len(&self) -> usize {
+        self.statuses.len()
+    }
+
+    /// Whether they say just this of a resource.
+    pub fn agrees(&self, key: &ResourceKey, state: &ResourceState) -> bool {
+        let key = key.to_string();
+        self.statuses.get(&key).map(String::as_str) == Some(state.status.as_str())
+            && self.reasons.get(&key) == state.reason.as_ref()
+    }
+
+    /// The status of a resource there, where it is none that this version knows.
+    pub fn foreign_status(&self, rules: &KarborRules, key: &str) -> Option<&str> {
+        let text = self.statuses.get(key)?;
+        rules.aliases.resolve(text, None).is_err().then_some(text.as_str())
     }
 }
 
@@ -66,15 +98,23 @@ fn read_texts(json: Option<&str>) -> BTreeMap<String, String> {
     texts.collect()
 }
 
+/// One resource in the dictionaries.
+pub(super) struct Entry<'a> {
+    pub resource_type: &'a str,
+    pub resource_id: &'a str,
+    pub status: &'a str,
+    pub reason: Option<&'a str>,
+}
+
 /// The two dictionaries as Karbor writes them: `resources_status`, and `resources_reason` of those
 /// that have one. `None` where a dictionary is empty: Karbor leaves such a column alone.
 pub(super) fn write_dictionaries<'a>(
-    resources: impl Iterator<Item = (&'a str, &'a str, &'a State<ResourceStatus>)>,
+    resources: impl Iterator<Item = Entry<'a>>,
 ) -> (Option<String>, Option<String>) {
     let (mut statuses, mut reasons) = (String::new(), String::new());
-    for (resource_type, resource_id, state) in resources {
-        write_entry(&mut statuses, resource_type, resource_id, state.status.as_str());
-        if let Some(reason) = &state.reason {
+    for Entry { resource_type, resource_id, status, reason } in resources {
+        write_entry(&mut statuses, resource_type, resource_id, status);
+        if let Some(reason) = reason {
             write_entry(&mut reasons, resource_type, resource_id, reason);
         }
     }
@@ -118,17 +158,16 @@ fn write_escaped(to: &mut String, text: &str) {
     }
 }
 
-/// What tells that Karbor's columns were changed; `None` where both are empty.
+/// What tells that Karbor's columns were changed; `None` where both are empty. The databases make
+/// the same of the same columns (`store::watch`).
 pub(super) fn digest(statuses: Option<&str>, reasons: Option<&str>) -> Option<String> {
     if statuses.is_none() && reasons.is_none() {
         return None;
     }
     let mut hash = Sha256::new();
-    for text in [statuses, reasons] {
-        let text = text.unwrap_or_default();
-        hash.update((text.len() as u64).to_be_bytes());
-        hash.update(text);
-    }
+    hash.update(statuses.unwrap_or_default());
+    hash.update("\n");
+    hash.update(reasons.unwrap_or_default());
     let mut hex = String::with_capacity(64);
     for byte in hash.finalize() {
         write!(hex, "{byte:02x}").expect("a String takes all");
@@ -143,15 +182,15 @@ mod tests {
 
     #[test]
     fn dictionaries_are_written_as_python_writes_them() {
-        let state = ResourceState {
-            sequence: None,
-            status: ResourceStatus::Error,
-            reason: Some("kaputt: \"ä\u{7f}\u{1f600}\"\n\\".to_owned()),
+        let reason = Some("kaputt: \"ä\u{7f}\u{1f600}\"\n\\");
+        let fine = Entry {
+            resource_type: "OS::Nova::Server",
+            resource_id: "a",
+            status: "available",
+            reason: None,
         };
-        let fine =
-            ResourceState { sequence: None, status: ResourceStatus::Available, reason: None };
-        let resources = [("OS::Nova::Server", "a", &fine), ("T", "b", &state)];
-        let (statuses, reasons) = write_dictionaries(resources.into_iter());
+        let failed = Entry { resource_type: "T", resource_id: "b", status: "error", reason };
+        let (statuses, reasons) = write_dictionaries([fine, failed].into_iter());
         let expected = r#"{"OS::Nova::Server#a": "available", "T#b": "error"}"#;
         assert_eq!(statuses.as_deref(), Some(expected));
         let expected = r#"{"T#b": "kaputt: \"\u00e4\u007f\ud83d\ude00\"\n\\"}"#;
@@ -163,8 +202,9 @@ mod tests {
         let rules = KarborRules::default();
         let statuses = r#"{"T#a": "restoring", "T#b": "ACTIVE", "T#c": "weird", "bad": "error"}"#;
         let reasons = r#"{"T#b": "why \u00e4", "T#d": "only a reason"}"#;
-        let read = rules.read_dictionaries(Some(statuses), Some(reasons));
-        let shown: Vec<_> = read
+        let said = rules.read(Some(statuses), Some(reasons));
+        let shown: Vec<_> = said
+            .updates
             .iter()
             .map(|update| {
                 (update.key.to_string(), update.state.status, update.state.reason.clone())
@@ -179,5 +219,10 @@ mod tests {
                 ("T#d".to_owned(), Undefined, Some("only a reason".to_owned())),
             ]
         );
+        assert_eq!(said.foreign_status(&rules, "T#c"), Some("weird"));
+        assert_eq!(said.foreign_status(&rules, "T#b"), None);
+        let [a, b, ..] = said.updates.as_slice() else { panic!() };
+        assert!(said.agrees(&a.key, &a.state));
+        assert!(!said.agrees(&b.key, &b.state), "an alias is no status of ours");
     }
 }

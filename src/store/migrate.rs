@@ -3,12 +3,13 @@
 //! database that Karbor created, and leaves a newer schema alone as long as it serves this
 //! version: the version before can go on, and come back.
 
-use diesel::migration::MigrationSource;
+use diesel::backend::Backend;
+use diesel::connection::BoxableConnection;
+use diesel::migration::{Migration, MigrationMetadata, MigrationName, MigrationSource};
 use diesel::sql_types::{BigInt, Text};
 use diesel_async::AsyncMigrationHarness;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use super::connection::Connection;
 use super::fault::{Fault, FaultClass, by_mysql_number, by_sqlite_words, by_sqlstate};
 use super::link::{self, Link};
 use super::pool::Use;
@@ -20,7 +21,7 @@ const MYSQL: EmbeddedMigrations = embed_migrations!("migrations/mysql");
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 
 /// The schema this version writes and reads.
-pub const SCHEMA_VERSION: i64 = 1;
+pub const SCHEMA_VERSION: i64 = 2;
 
 /// What [`Store::migrate`] did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,10 +47,13 @@ impl MigrationReport {
 pub enum MigrateError {
     /// Karbor created this database.
     #[error(
-        "the database holds Karbor's `restores` table and must be adopted: run \
-         `karbor-restore-worker migrate --adopt`, of a version that has it"
+        "the database holds Karbor's `restores` table and must be adopted first: run \
+         `karbor-restore-worker migrate --adopt` (with `--dry-run` it only says what it would do)"
     )]
     NeedsAdoption,
+    /// There is nothing that could be adopted.
+    #[error("there is nothing to adopt in this database: {0}")]
+    NothingToAdopt(&'static str),
     /// A newer version was here, and this one is too old for what it left.
     #[error(
         "the schema serves versions from {oldest_served} on, this one is {SCHEMA_VERSION}: \
@@ -82,6 +86,7 @@ impl MigrateError {
                 StoreError::Refused { .. } | StoreError::Fenced | StoreError::Fatal { .. },
             )
             | Self::NeedsAdoption
+            | Self::NothingToAdopt(_)
             | Self::NewerSchema { .. } => false,
         }
     }
@@ -93,11 +98,11 @@ const TABLES: Statement = Statement {
     act: ACT,
     postgresql: "SELECT table_name::text AS name FROM information_schema.tables \
                  WHERE table_schema = ANY (current_schemas(false)) \
-                 AND table_name IN ('restores', 'restore_schema_facts')",
+                 AND table_name IN ('restores', 'restore_schema_facts', '__diesel_schema_migrations')",
     mysql: "SELECT table_name AS name FROM information_schema.tables \
-            WHERE table_schema = DATABASE() AND table_name IN ('restores', 'restore_schema_facts')",
+            WHERE table_schema = DATABASE() AND table_name IN ('restores', 'restore_schema_facts', '__diesel_schema_migrations')",
     sqlite: "SELECT name FROM sqlite_master \
-             WHERE type = 'table' AND name IN ('restores', 'restore_schema_facts')",
+             WHERE type = 'table' AND name IN ('restores', 'restore_schema_facts', '__diesel_schema_migrations')",
 };
 
 const FACTS: Statement = Statement::portable(
@@ -105,8 +110,17 @@ const FACTS: Statement = Statement::portable(
     "SELECT fact AS name, value FROM restore_schema_facts",
 );
 
+/// Which migrations are applied, as diesel notes it: by what stands before the first `_`.
+const RECORDS: &str = "__diesel_schema_migrations";
+
+const RECORDED: Statement =
+    Statement::portable(ACT, "SELECT version AS name FROM __diesel_schema_migrations");
+
+/// The migration that makes Karbor's table, where Karbor did not.
+const MAKES_RESTORES: &str = "0002_restores";
+
 #[derive(diesel::QueryableByName)]
-struct Table {
+struct Named {
     #[diesel(sql_type = Text)]
     name: String,
 }
@@ -123,34 +137,14 @@ impl Store {
     /// Brings the schema to this version's, and says what it did. Safe to call at every start and
     /// by many workers at once. Needs tokio's multi-threaded runtime.
     pub async fn migrate(&self) -> Result<MigrationReport, MigrateError> {
-        let fault = |fault: Fault| fault.before_commit(ACT);
-        let mut link = self.pools.opener().open().await.map_err(fault)?;
-        lock(&mut link).await.map_err(fault)?;
+        let mut migrating = Migrating::begin(self).await?;
         // Under the lock, so that what is seen is no half of another worker's migration.
         let found = self.look().await?;
         if found.must_be_adopted {
             return Err(MigrateError::NeedsAdoption);
         }
-        if let Some(oldest_served) = found.oldest_served.filter(|oldest| *oldest > SCHEMA_VERSION) {
-            return Err(MigrateError::NewerSchema { oldest_served });
-        }
-        let sqlite = match link {
-            Link::Sqlite(_) => Some(self.pools.opener().open_blocking_sqlite().map_err(fault)?),
-            _ => None,
-        };
-        let run = tokio::task::spawn_blocking(move || match (link, sqlite) {
-            (Link::Sqlite(_), connection) => run_sqlite(connection),
-            (link, _) => run_remote(link),
-        });
-        let applied = match run.await {
-            Ok(result) => result.map_err(fault)?,
-            Err(panic) => {
-                return Err(fault(Fault::new(FaultClass::Fatal, panic.to_string())).into());
-            }
-        };
-        // A pooled connection may have prepared statements for the schema as it was.
-        self.pools.forget_idle();
-        Ok(MigrationReport { applied })
+        found.refuse_newer()?;
+        Ok(MigrationReport { applied: migrating.run(Restores::Ours).await? })
     }
 
     /// Whether the database answers, and its schema is one this version can work with.
@@ -159,6 +153,7 @@ impl Store {
         let facts: Vec<Fact> = connection.load(&FACTS, &[]).await?;
         let fact = |name: &str| facts.iter().find(|fact| fact.name == name).map(|fact| fact.value);
         let text = match (fact("schema_version"), fact("oldest_version_served")) {
+            _ if fact("adopting").is_some() => MigrateError::NeedsAdoption.to_string(),
             (_, Some(oldest)) if oldest > SCHEMA_VERSION => {
                 MigrateError::NewerSchema { oldest_served: oldest }.to_string()
             }
@@ -168,30 +163,110 @@ impl Store {
         Err(StoreError::Fatal { act: FACTS.act, source: DatabaseFault(text) })
     }
 
-    async fn look(&self) -> Result<Found, StoreError> {
+    pub(super) async fn look(&self) -> Result<Found, StoreError> {
         let mut connection = self.pools.connect(ACT, Use::Read).await?;
-        let tables: Vec<Table> = connection.load(&TABLES, &[]).await?;
+        let tables: Vec<Named> = connection.load(&TABLES, &[]).await?;
         let has = |name: &str| tables.iter().any(|table| table.name == name);
-        let mut found = Found {
-            must_be_adopted: has("restores") && !has("restore_schema_facts"),
-            oldest_served: None,
+        let facts: Vec<Fact> = if has("restore_schema_facts") {
+            connection.load(&FACTS, &[]).await?
+        } else {
+            Vec::new()
         };
-        if has("restore_schema_facts") {
-            found.oldest_served = oldest_served(&mut connection).await?;
-        }
-        Ok(found)
+        let recorded: Vec<Named> =
+            if has(RECORDS) { connection.load(&RECORDED, &[]).await? } else { Vec::new() };
+        let ours = recorded.iter().any(|row| MAKES_RESTORES.starts_with(&row.name));
+        let fact = |name: &str| facts.iter().find(|fact| fact.name == name).map(|fact| fact.value);
+        Ok(Found {
+            has_restores: has("restores"),
+            must_be_adopted: has("restores") && (!ours || fact("adopting").is_some()),
+            oldest_served: fact("oldest_version_served"),
+        })
     }
 }
 
-struct Found {
-    must_be_adopted: bool,
+/// What the database holds.
+pub(super) struct Found {
+    pub has_restores: bool,
+    /// Karbor made the table `restores`, and that is not adopted, or not to its end.
+    pub must_be_adopted: bool,
     oldest_served: Option<i64>,
 }
 
-async fn oldest_served(connection: &mut Connection) -> Result<Option<i64>, StoreError> {
-    let facts: Vec<Fact> = connection.load(&FACTS, &[]).await?;
-    let oldest = facts.into_iter().find(|fact| fact.name == "oldest_version_served");
-    Ok(oldest.map(|fact| fact.value))
+impl Found {
+    pub fn refuse_newer(&self) -> Result<(), MigrateError> {
+        match self.oldest_served.filter(|oldest| *oldest > SCHEMA_VERSION) {
+            Some(oldest_served) => Err(MigrateError::NewerSchema { oldest_served }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whose table `restores` is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Restores {
+    /// A migration makes it.
+    Ours,
+    /// Karbor made it: that migration is noted as done, with a fact that the rows are not taken in.
+    Karbors,
+}
+
+/// A migration under the database's lock, which is given back when this is dropped.
+pub(super) struct Migrating {
+    store: Store,
+    /// Its connection has the lock.
+    _lock: Link,
+}
+
+impl Migrating {
+    pub async fn begin(store: &Store) -> Result<Self, StoreError> {
+        let fault = |fault: Fault| fault.before_commit(ACT);
+        let mut link = store.pools.opener().open().await.map_err(fault)?;
+        lock(&mut link).await.map_err(fault)?;
+        Ok(Self { store: store.clone(), _lock: link })
+    }
+
+    /// Applies what is missing; gives the names of the steps. A migration blocks.
+    pub async fn run(&mut self, restores: Restores) -> Result<Vec<String>, StoreError> {
+        let fault = |fault: Fault| fault.before_commit(ACT);
+        let opener = self.store.pools.opener();
+        let mut link = opener.open().await.map_err(fault)?;
+        lift_time_limits(&mut link).await.map_err(fault)?;
+        let sqlite = match link {
+            Link::Sqlite(_) => Some(opener.open_blocking_sqlite().map_err(fault)?),
+            _ => None,
+        };
+        let run = tokio::task::spawn_blocking(move || match (link, sqlite) {
+            (Link::Sqlite(_), connection) => run_sqlite(connection),
+            (link, _) => run_remote(link, restores),
+        });
+        let applied = match run.await {
+            Ok(result) => result.map_err(fault)?,
+            Err(panic) => return Err(fault(Fault::new(FaultClass::Fatal, panic.to_string()))),
+        };
+        // A pooled connection may have prepared statements for the schema as it was.
+        self.store.pools.forget_idle();
+        Ok(applied)
+    }
+
+    /// The steps that adopting would take. Changes nothing.
+    pub async fn steps_to_adopt(&mut self) -> Result<Vec<String>, StoreError> {
+        let mut connection = self.store.pools.connect(ACT, Use::Read).await?;
+        let tables: Vec<Named> = connection.load(&TABLES, &[]).await?;
+        let recorded: Vec<Named> = if tables.iter().any(|table| table.name == RECORDS) {
+            connection.load(&RECORDED, &[]).await?
+        } else {
+            Vec::new()
+        };
+        let names = match connection.dialect() {
+            Dialect::Postgresql => names_of::<diesel::pg::Pg>(&POSTGRESQL),
+            Dialect::Mysql => names_of::<diesel::mysql::Mysql>(&MYSQL),
+            Dialect::Sqlite => names_of::<diesel::sqlite::Sqlite>(&SQLITE),
+        };
+        let is_missing = |name: &String| {
+            name != MAKES_RESTORES && !recorded.iter().any(|row| name.starts_with(&row.name))
+        };
+        Ok(names.into_iter().filter(is_missing).collect())
+    }
 }
 
 #[derive(diesel::QueryableByName)]
@@ -209,8 +284,9 @@ async fn lock(link: &mut Link) -> Result<(), Fault> {
             "SET statement_timeout TO '60s'; SET lock_timeout TO '60s'",
             "SELECT 1::bigint AS locked FROM (SELECT pg_advisory_lock(5741650218342910321)) AS taken",
         ),
+        // The connection is idle while another one migrates.
         Dialect::Mysql => (
-            "SET SESSION innodb_lock_wait_timeout = 60",
+            "SET SESSION wait_timeout = 86400",
             "SELECT CAST(COALESCE(GET_LOCK(LEFT(CONCAT('karbor-restore-worker/', DATABASE()), 64), 60), \
              0) AS SIGNED) AS locked",
         ),
@@ -218,18 +294,30 @@ async fn lock(link: &mut Link) -> Result<(), Fault> {
     };
     link.command(settings).await?;
     if link.dialect() == Dialect::Mysql {
-        // MariaDB's limit for statements holds for DDL and for waiting; MySQL has no such limit.
+        // MariaDB's limit for statements holds for waiting too; MySQL has no such limit.
         let _ = link.command("SET SESSION max_statement_time = 0").await;
     }
     let rows: Vec<Locked> = link.load(Query { text, params: &[] }).await?;
     if rows.iter().any(|row| row.value == 1) {
-        // What a migration does may take longer than a batch.
-        if link.dialect() == Dialect::Postgresql {
-            link.command("SET statement_timeout TO 0").await?;
-        }
         Ok(())
     } else {
         Err(Fault::new(FaultClass::Transient, "another worker is migrating"))
+    }
+}
+
+/// What a migration does may take longer than a batch.
+async fn lift_time_limits(link: &mut Link) -> Result<(), Fault> {
+    match link.dialect() {
+        Dialect::Postgresql => {
+            link.command("SET statement_timeout TO 0; SET lock_timeout TO '60s'").await
+        }
+        Dialect::Mysql => {
+            link.command("SET SESSION innodb_lock_wait_timeout = 60").await?;
+            // MariaDB's limit holds for DDL too; MySQL has no such limit.
+            let _ = link.command("SET SESSION max_statement_time = 0").await;
+            Ok(())
+        }
+        Dialect::Sqlite => Ok(()),
     }
 }
 
@@ -237,24 +325,27 @@ fn run_sqlite(connection: Option<diesel::SqliteConnection>) -> Result<Vec<String
     let mut connection = connection.expect("an SQLite store opens one to migrate");
     connection
         .exclusive_transaction(|connection| {
-            run_pending(connection, SQLITE).map_err(diesel::result::Error::QueryBuilderError)
+            run_pending(connection, SQLITE, Restores::Ours)
+                .map_err(diesel::result::Error::QueryBuilderError)
         })
         .map_err(|error| by_sqlite_words(&error.to_string()))
 }
 
-fn run_remote(link: Link) -> Result<Vec<String>, Fault> {
+fn run_remote(link: Link, restores: Restores) -> Result<Vec<String>, Fault> {
     match link {
         Link::Postgresql(opened) => {
             let opened = *opened;
             let mut harness = AsyncMigrationHarness::new(opened.connection);
-            run_pending(&mut harness, POSTGRESQL).map_err(|error| match opened.last.take() {
-                Some(code) => by_sqlstate(&code, &error.to_string()),
-                None => Fault::new(FaultClass::Lost, error.to_string()),
+            run_pending(&mut harness, POSTGRESQL, restores).map_err(|error| {
+                match opened.last.take() {
+                    Some(code) => by_sqlstate(&code, &error.to_string()),
+                    None => Fault::new(FaultClass::Lost, error.to_string()),
+                }
             })
         }
         Link::Mysql(connection) => {
             let mut harness = AsyncMigrationHarness::new(*connection);
-            run_pending(&mut harness, MYSQL).map_err(|error| {
+            run_pending(&mut harness, MYSQL, restores).map_err(|error| {
                 let mut connection = harness.into_inner();
                 let runtime = tokio::runtime::Handle::current();
                 match runtime.block_on(link::last_error_number(&mut connection)) {
@@ -267,19 +358,55 @@ fn run_remote(link: Link) -> Result<Vec<String>, Fault> {
     }
 }
 
-fn run_pending<DB, H, S>(
+fn run_pending<DB, H>(
     harness: &mut H,
-    source: S,
+    source: EmbeddedMigrations,
+    restores: Restores,
 ) -> Result<Vec<String>, Box<dyn std::error::Error + Send + Sync>>
 where
-    DB: diesel::backend::Backend,
+    DB: Backend,
     H: MigrationHarness<DB>,
-    S: MigrationSource<DB>,
 {
     let mut applied = Vec::new();
     for migration in harness.pending_migrations(source)? {
-        harness.run_migration(migration.as_ref())?;
-        applied.push(migration.name().to_string());
+        let name = migration.name().to_string();
+        if restores == Restores::Karbors && name == MAKES_RESTORES {
+            harness.run_migration(&KarborMadeIt(migration))?;
+        } else {
+            harness.run_migration(migration.as_ref())?;
+            applied.push(name);
+        }
     }
     Ok(applied)
+}
+
+/// In the place of the migration that makes the table `restores`: notes it as done, and that its
+/// rows are still to be taken in.
+struct KarborMadeIt<DB: Backend>(Box<dyn Migration<DB>>);
+
+impl<DB: Backend> Migration<DB> for KarborMadeIt<DB> {
+    fn run(&self, connection: &mut dyn BoxableConnection<DB>) -> diesel::migration::Result<()> {
+        Ok(connection.batch_execute(
+            "INSERT INTO restore_schema_facts (fact, value) VALUES ('adopting', 1)",
+        )?)
+    }
+
+    fn revert(&self, connection: &mut dyn BoxableConnection<DB>) -> diesel::migration::Result<()> {
+        self.0.revert(connection)
+    }
+
+    fn metadata(&self) -> &dyn MigrationMetadata {
+        self.0.metadata()
+    }
+
+    fn name(&self) -> &dyn MigrationName {
+        self.0.name()
+    }
+}
+
+fn names_of<DB: Backend>(source: &EmbeddedMigrations) -> Vec<String> {
+    let migrations = MigrationSource::<DB>::migrations(source).expect("they are compiled in");
+    let mut names: Vec<String> = migrations.iter().map(|m| m.name().to_string()).collect();
+    names.sort();
+    names
 }

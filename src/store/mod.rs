@@ -8,7 +8,7 @@
 //! ```text
 //! options ─▶ pool ─▶ connection ─▶ link ─▶ connect/{postgresql,mysql,sqlite}
 //!                        │                      fault: what an error means
-//!   batch/ publishers early dictionaries        statement: the same act in three dialects
+//!   batch/ publishers early dictionaries watch  statement: the same act in three dialects
 //! ```
 
 pub mod contract;
@@ -20,19 +20,25 @@ mod link;
 mod pool;
 mod connection;
 mod migrate;
+mod adopt;
 mod karbor;
 mod batch;
 mod events;
 mod publishers;
 mod early;
 mod dictionaries;
+mod duties;
+mod watch;
 mod durability;
 mod read;
 
+pub use adopt::{Adoption, AdoptionReport};
 pub use contract::*;
 pub use dictionaries::Dictionaries;
+pub use duties::Duty;
 pub use migrate::{MigrateError, MigrationReport, SCHEMA_VERSION};
 pub use options::{Dialect, SslMode, StoreOptions, TlsOptions};
+pub use watch::{Noticed, NoticedPage};
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -60,7 +60,7 @@ impl Opener {
 
     /// A blocking connection to the file of an SQLite database.
     pub fn open_blocking_sqlite(&self) -> Result<diesel::SqliteConnection, Fault> {
-        sqlite::open_blocking(&self.target, self.statement_timeout)
+        sqlite::open_blocking(&self.target, Use::Write, self.statement_timeout)
     }
 }
 

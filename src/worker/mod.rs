@@ -131,6 +131,7 @@ async fn run(
             recorded: recorded.clone(),
             left_behind,
             early_max_age: Duration::from_secs(settings.early_updates.max_age_s),
+            stalled_after: Duration::from_secs(settings.stalled.after_s),
             lease,
             notifications: brokers.notifications.clone(),
             notification_queues: notifier.queue_names(),

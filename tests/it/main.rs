@@ -12,6 +12,7 @@ mod e2e_dead_letters;
 mod e2e_early;
 mod e2e_faults;
 mod e2e_heartbeats;
+mod e2e_karbor;
 mod e2e_notifications;
 mod e2e_python;
 mod e2e_replies;

@@ -29,6 +29,7 @@ pub(crate) fn read_outcome(command: &Command, result: &Value) -> Option<Outcome>
             let (effect, status) = read_entry(result)?;
             Outcome::Restore(effect, status.parse().ok()?)
         }
+        Command::TakeIn(_) | Command::NoteSilence { .. } => return None,
     })
 }
 

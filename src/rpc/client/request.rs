@@ -9,6 +9,8 @@ use crate::wire::{fresh_unique_id, loads};
 
 type Args = Map<String, Value>;
 
+const NEVER_SENT: &str = "the keeper's own commands are never sent";
+
 /// The method that a command is sent by.
 pub(crate) fn method_of(command: &Command) -> &'static str {
     match command {
@@ -17,6 +19,7 @@ pub(crate) fn method_of(command: &Command) -> &'static str {
         Command::UpdateResources { .. } => "update_resources_status",
         Command::ExpectResources { .. } => "expect_resources",
         Command::UpdateRestore { .. } => "update_restore_status",
+        Command::TakeIn(_) | Command::NoteSilence { .. } => unreachable!("{NEVER_SENT}"),
     }
 }
 
@@ -44,6 +47,7 @@ pub(crate) fn args_of(command: &Command) -> Args {
             ("reason", Value::from(state.reason.clone())),
             ("sequence", Value::from(state.sequence)),
         ]),
+        Command::TakeIn(_) | Command::NoteSilence { .. } => unreachable!("{NEVER_SENT}"),
     }
 }
 

@@ -4,22 +4,24 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::counts::Tally;
-use super::journal::{Journal, merge_noting};
+use super::journal::{Change, Journal, merge_noting};
 use super::working::{Expected, Resource, Restore};
-use crate::domain::{
-    Command, Effect, ExpectedResource, NewRestore, Outcome, Refusal, ResourceKey, ResourceStatus,
-    ResourceUpdate, RestoreId, RestoreState, RestoreStatus, Sender, State, keep_greater,
-};
-use crate::store::karbor::{KarborRules, digest};
-use crate::store::{BatchItem, EarlyMessage, IfUnknown};
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
+
+use crate::domain::{
+    Command, Counts, Effect, ExpectedResource, NewRestore, Outcome, Refusal, ResourceKey,
+    ResourceStatus, ResourceUpdate, RestoreId, RestoreState, RestoreStatus, Sender, State,
+    keep_greater,
+};
+use crate::store::karbor::Said;
+use crate::store::{BatchItem, EarlyMessage, IfUnknown};
 
 /// A batch under way.
 pub(super) struct Applying<'a> {
     pub restores: BTreeMap<RestoreId, Restore>,
     pub journal: Journal<'a>,
     pub limit: u64,
-    pub rules: &'a KarborRules,
     /// Updates that begin to wait.
     pub early: Vec<(RestoreId, &'a EarlyMessage)>,
     /// Rows of updates that waited and are applied.
@@ -61,7 +63,7 @@ impl<'a> Applying<'a> {
         }
         let outcome = if restore.is_live() {
             let was_born = restore.born == Some(index);
-            restore.take_in(&mut self.journal, self.rules, was_born.then_some(&item.sender));
+            restore.take_in(&mut self.journal, was_born.then_some(&item.sender));
             restore.apply(&item.command, &item.sender, &mut self.journal, self.limit)
         } else {
             restore.apply_deleted(&item.command)
@@ -82,38 +84,51 @@ pub(super) fn reaches(sender: &Sender, project_id: &str) -> bool {
 }
 
 impl Restore {
-    /// Writes the start event of a restore that is first met, and merges what Karbor's locked row
-    /// holds; once a batch.
-    pub fn take_in(
-        &mut self,
-        journal: &mut Journal,
-        rules: &KarborRules,
-        recorded_by: Option<&Sender>,
-    ) {
+    /// Writes the start event of a restore that is first met, and merges what was read of Karbor's
+    /// locked row; once a batch.
+    pub fn take_in(&mut self, journal: &mut Journal, recorded_by: Option<&Sender>) {
         if std::mem::replace(&mut self.took_in, true) {
             return;
         }
-        if self.is_first_met() {
+        let first_met = self.is_first_met();
+        if first_met {
             let begun = State { sequence: None, status: RestoreStatus::InProgress, reason: None };
             self.begin(begun, journal, recorded_by);
-            let (status, reason) = std::mem::take(&mut self.dictionaries);
-            self.digest = digest(status.as_deref(), reason.as_deref());
-            for update in rules.read_dictionaries(status.as_deref(), reason.as_deref()) {
-                self.merge_resource(&update, journal, None);
+        }
+        if let Some(said) = self.said.take() {
+            for update in &said.updates {
+                self.merge_resource(update, journal, None);
+            }
+            // What its last save dropped, or says in other words, is written anew.
+            self.outdated |= !self.is_all_of(&said);
+            self.digest = said.digest;
+            if !first_met {
+                self.hear(journal);
             }
         }
         let status = self.karbor_status.as_deref().and_then(|status| status.parse().ok());
         if let (true, Some(status)) = (self.karbor_locked, status) {
-            self.merge_state(State { sequence: None, status, reason: None }, journal, None);
+            let state = State { sequence: None, status, reason: None };
+            if self.merge_state(state, journal, None) == Effect::Applied {
+                self.hear(journal);
+            }
+            self.dirty |= self.status_to_write().is_some();
         }
+    }
+
+    /// Whether Karbor's dictionaries say just what is known.
+    fn is_all_of(&self, said: &Said) -> bool {
+        said.digest.is_some()
+            && said.len() as u64 == self.resource_count
+            && self.resources.iter().all(|(key, resource)| said.agrees(key, &resource.state))
     }
 
     fn begin(&mut self, state: RestoreState, journal: &mut Journal, sender: Option<&Sender>) {
         self.transition = 1;
         self.dirty = true;
         self.changed_at = journal.now;
-        let counts = self.others.with(Tally::of(&self.resources), self.expected_count);
-        journal.note_restore(&self.identity, (None, &state), (1, counts), sender);
+        let change = Change::Merged(None, &state);
+        journal.note_restore(&self.identity, &change, (1, self.counts()), sender);
         self.state = Some(state);
     }
 
@@ -170,6 +185,11 @@ impl Restore {
                 let effect = self.merge_state(state.clone(), journal, Some(sender));
                 Outcome::Restore(effect, self.status())
             }
+            Command::TakeIn(_) => Outcome::Kept,
+            Command::NoteSilence { since, .. } => {
+                self.note_silence(*since, journal);
+                Outcome::Kept
+            }
         }
     }
 
@@ -187,6 +207,7 @@ impl Restore {
             }
             Command::ExpectResources { .. } => Outcome::Expected(self.expected_count),
             Command::UpdateRestore { .. } => Outcome::Restore(Effect::Stale, self.status()),
+            Command::TakeIn(_) | Command::NoteSilence { .. } => Outcome::Kept,
         }
     }
 
@@ -201,7 +222,25 @@ impl Restore {
 
     fn hear(&mut self, journal: &Journal) {
         self.last_heard_at = self.last_heard_at.max(journal.now);
+        self.stalled = false;
         self.dirty = true;
+    }
+
+    /// Says once that nothing was heard of it since `since`, while it is under way.
+    fn note_silence(&mut self, since: DateTime<Utc>, journal: &mut Journal) {
+        let state = self.state.as_ref().expect("it was taken in");
+        if state.status.is_final() || self.stalled || self.last_heard_at > since {
+            return;
+        }
+        self.stalled = true;
+        self.dirty = true;
+        self.transition += 1;
+        let change = Change::Stalled(state);
+        journal.note_restore(&self.identity, &change, (self.transition, self.counts()), None);
+    }
+
+    fn counts(&self) -> Counts {
+        self.others.with(Tally::of(&self.resources), self.expected_count)
     }
 
     fn merge_state(
@@ -210,17 +249,40 @@ impl Restore {
         journal: &mut Journal,
         sender: Option<&Sender>,
     ) -> Effect {
-        let sequence = self.state.as_ref().and_then(|state| state.sequence);
+        let (before, ended) = (self.state.clone(), self.ends_resources());
         let (effect, old) = merge_noting(&mut self.state, update);
-        let state = self.state.as_ref().expect("something was merged into it");
-        self.dirty |= effect == Effect::Applied || state.sequence != sequence;
+        self.dirty |= self.state != before;
+        if ended != self.ends_resources() {
+            self.count_anew(journal, sender);
+        }
         if effect == Effect::Applied {
             self.transition += 1;
             self.changed_at = journal.now;
-            let counts = self.others.with(Tally::of(&self.resources), self.expected_count);
-            journal.note_restore(&self.identity, (old, state), (self.transition, counts), sender);
+            let state = self.state.as_ref().expect("something was merged into it");
+            let change = Change::Merged(old, state);
+            journal.note_restore(&self.identity, &change, (self.transition, self.counts()), sender);
         }
         effect
+    }
+
+    /// Lets each resource count as what was said of it now counts, in the order of their keys.
+    fn count_anew(&mut self, journal: &mut Journal, sender: Option<&Sender>) {
+        let ends = self.ends_resources();
+        let mut resources: Vec<_> = self.resources.iter_mut().collect();
+        resources.sort_by(|a, b| a.0.cmp(b.0));
+        for (key, resource) in resources {
+            let said = resource.said.take().unwrap_or_else(|| resource.state.clone());
+            let counts_as = if ends { said.clone().ended() } else { said.clone() };
+            resource.said = (said != counts_as).then_some(said);
+            if counts_as != resource.state {
+                let old = std::mem::replace(&mut resource.state, counts_as).status;
+                resource.transition += 1;
+                resource.changed_at = journal.now;
+                resource.dirty = true;
+                self.outdated = true;
+                journal.note_resource(&self.identity, key, Some(old), resource, sender);
+            }
+        }
     }
 
     fn merge_resource(
@@ -229,12 +291,21 @@ impl Restore {
         journal: &mut Journal,
         sender: Option<&Sender>,
     ) -> (Effect, ResourceStatus) {
-        let ResourceUpdate { key, state, source_id, name } = update;
+        let ResourceUpdate { key, state: said, source_id, name } = update;
+        let ends = self.ends_resources();
+        let counts_as = if ends { said.clone().ended() } else { said.clone() };
         let (effect, old);
         let resource = if let Some(resource) = self.resources.get_mut(key) {
             let mut known = Some(resource.state.clone());
-            (effect, old) = merge_noting(&mut known, state.clone());
+            (effect, old) = merge_noting(&mut known, counts_as);
             let merged = known.expect("something was known");
+            if ends {
+                let known = resource.said.as_ref().unwrap_or(&resource.state);
+                let greatest = known.max(said);
+                let differs = (*greatest != merged).then(|| greatest.clone());
+                resource.dirty |= differs != resource.said;
+                resource.said = differs;
+            }
             resource.dirty |= merged != resource.state;
             resource.state = merged;
             resource
@@ -244,7 +315,8 @@ impl Restore {
             self.resources.entry(key.clone()).or_insert(Resource {
                 source_id: None,
                 name: None,
-                state: state.clone(),
+                said: (*said != counts_as).then(|| said.clone()),
+                state: counts_as,
                 transition: 0,
                 changed_at: journal.now,
                 dirty: true,

@@ -68,6 +68,7 @@ mod tests {
             source_id: source.map(|source| source.parse().unwrap()),
             name: None,
             state: State { sequence: None, status, reason: None },
+            said: None,
             transition: 1,
             changed_at: Utc::now(),
             dirty: false,

@@ -10,6 +10,14 @@ use crate::domain::{
 };
 use crate::store::Publisher;
 
+/// What became of a restore as a whole.
+pub(super) enum Change<'a> {
+    /// Its state grew from this status to this state.
+    Merged(Option<RestoreStatus>, &'a RestoreState),
+    /// Nothing was heard of it for long; this is its state.
+    Stalled(&'a RestoreState),
+}
+
 /// Collects a batch's events.
 pub(super) struct Journal<'a> {
     publisher: &'a Publisher,
@@ -26,11 +34,14 @@ impl<'a> Journal<'a> {
     pub fn note_restore(
         &mut self,
         identity: &Identity,
-        (old, new): (Option<RestoreStatus>, &RestoreState),
+        change: &Change,
         (transition, counts): (u64, Counts),
         sender: Option<&Sender>,
     ) {
-        let event_type = restore_event(old, new.status);
+        let (event_type, old, new) = match *change {
+            Change::Merged(old, new) => (restore_event(old, new.status), old, new),
+            Change::Stalled(state) => (EventType::RestoreStalled, Some(state.status), state),
+        };
         let mut event = self.event(identity, event_type, transition, sender);
         event.old_status = old.map(|status| status.as_str().to_owned());
         new.status.as_str().clone_into(&mut event.status);

@@ -7,24 +7,37 @@ use chrono::{DateTime, Utc};
 use super::apply::reaches;
 use super::counts::Tally;
 use super::rows::{
-    CountRow, ExpectedRow, FoundRow, IdRow, KarborRow, KeyJson, RecordJson, ResourceRow,
-    RestoreRow, to_json, whole_seconds,
+    CountRow, DictionariesRow, ExpectedRow, FoundRow, IdRow, KarborRow, KeyJson, RecordJson,
+    ResourceRow, RestoreRow, to_json, whole_seconds,
 };
 use super::statements;
 use super::working::Restore;
-use crate::domain::{Command, NewRestore, ResourceId, ResourceType, RestoreId};
+use crate::domain::{
+    Command, NewRestore, ResourceId, ResourceKey, ResourceType, RestoreId, RestoreStatus,
+};
 use crate::store::connection::Transaction;
+use crate::store::karbor::KarborRules;
 use crate::store::statement::Param;
 use crate::store::{BatchItem, DatabaseFault, StoreError};
 
 type Restores = BTreeMap<RestoreId, Restore>;
 type Key<'a> = (RestoreId, &'a ResourceType, &'a ResourceId);
+type OwnedKey = (RestoreId, ResourceType, ResourceId);
+
+fn owned(id: RestoreId, key: &ResourceKey) -> OwnedKey {
+    (id, key.resource_type.clone(), key.resource_id.clone())
+}
+
+fn borrowed(key: &OwnedKey) -> Key<'_> {
+    (key.0, &key.1, &key.2)
+}
 
 /// The restores that `items` reach, inserted where an item records them, locked, and read as far
 /// as the items touch them. What is not in the result is known to nobody.
 pub(super) async fn load(
     transaction: &mut Transaction,
     items: &[BatchItem],
+    rules: &KarborRules,
     limit: u64,
     now: DateTime<Utc>,
 ) -> Result<Restores, StoreError> {
@@ -68,6 +81,7 @@ pub(super) async fn load(
         restores.insert(id, restore);
     }
     let as_a_whole = lock_karbor(transaction, &mut restores, items).await?;
+    read_dictionaries(transaction, &mut restores, items, rules).await?;
     load_resources(transaction, &mut restores, items, &as_a_whole).await?;
     load_expected(transaction, &mut restores, items).await?;
     Ok(restores)
@@ -117,8 +131,8 @@ async fn record(
     Ok(())
 }
 
-/// Locks and reads Karbor's rows of the restores that change as a whole, and of those first met;
-/// says which they are.
+/// Locks and reads Karbor's rows of the restores that may change as a whole, and of those first
+/// met; says which they are.
 async fn lock_karbor(
     transaction: &mut Transaction,
     restores: &mut Restores,
@@ -127,7 +141,10 @@ async fn lock_karbor(
     let mut as_a_whole: BTreeSet<RestoreId> = items
         .iter()
         .filter(|item| {
-            matches!(item.command, Command::RecordRestore(_) | Command::UpdateRestore { .. })
+            !matches!(
+                item.command,
+                Command::UpdateResources { .. } | Command::ExpectResources { .. }
+            )
         })
         .map(|item| item.command.restore_id())
         .collect();
@@ -148,21 +165,60 @@ async fn lock_karbor(
     Ok(as_a_whole)
 }
 
-/// Reads the resources that the items touch; of restores that change as a whole also what hides
-/// them or is hidden by them, and how many there are of all others.
+/// Reads what Karbor's dictionaries say of restores first met, and of those that are to be taken in.
+async fn read_dictionaries(
+    transaction: &mut Transaction,
+    restores: &mut Restores,
+    items: &[BatchItem],
+    rules: &KarborRules,
+) -> Result<(), StoreError> {
+    let mut said: BTreeSet<RestoreId> = items
+        .iter()
+        .filter(|item| matches!(item.command, Command::TakeIn(_)))
+        .map(|item| item.command.restore_id())
+        .collect();
+    said.extend(restores.iter().filter(|(_, r)| r.is_first_met()).map(|(id, _)| *id));
+    said.retain(|id| restores.get(id).is_some_and(Restore::is_live));
+    if said.is_empty() {
+        return Ok(());
+    }
+    let ids = [id_list(said.iter())];
+    let rows: Vec<DictionariesRow> = transaction.load(&statements::READ_DICTIONARIES, &ids).await?;
+    for row in rows {
+        let id: RestoreId = row.id.parse().map_err(|_| unreadable("the id of a restore"))?;
+        if let Some(restore) = restores.get_mut(&id) {
+            let said = rules.read(row.resources_status.as_deref(), row.resources_reason.as_deref());
+            restore.said = Some(said).filter(|said| said.digest != restore.digest);
+        }
+    }
+    Ok(())
+}
+
+/// Reads the resources that the items touch; of restores that may change as a whole also what
+/// hides them or is hidden by them, what a success ends, and how many there are of all others.
 async fn load_resources(
     transaction: &mut Transaction,
     restores: &mut Restores,
     items: &[BatchItem],
     as_a_whole: &BTreeSet<RestoreId>,
 ) -> Result<(), StoreError> {
-    let mut keys: BTreeSet<Key> = BTreeSet::new();
-    let mut around: BTreeSet<Key> = BTreeSet::new();
+    let open = load_open_resources(transaction, restores, items, as_a_whole).await?;
+    let said: Vec<OwnedKey> = restores
+        .values()
+        .filter(|restore| !restore.is_first_met())
+        .filter_map(|restore| Some((restore.identity.id, restore.said.as_ref()?)))
+        .flat_map(|(id, said)| said.updates.iter().map(move |update| owned(id, &update.key)))
+        .collect();
+    let mut keys: BTreeSet<Key> = said.iter().map(borrowed).collect();
+    let mut around: BTreeSet<Key> = said.iter().chain(&open).map(borrowed).collect();
     for item in items {
         let updates = match &item.command {
             Command::RecordRestore(new) => &new.resources,
             Command::UpdateResources { updates, .. } => updates,
-            Command::ExpectResources { .. } | Command::UpdateRestore { .. } => continue,
+            Command::ExpectResources { .. }
+            | Command::UpdateRestore { .. }
+            | Command::TakeIn(_)
+            | Command::NoteSilence { .. } => continue,
         };
         let id = item.command.restore_id();
         // One that is first met has no rows yet.
@@ -184,7 +240,7 @@ async fn load_resources(
         return Ok(());
     }
     // A source that a touched resource carried before is known only now.
-    let touched: Vec<(RestoreId, ResourceType, ResourceId)> = as_a_whole
+    let touched: Vec<OwnedKey> = as_a_whole
         .iter()
         .filter_map(|id| restores.get(id))
         .flat_map(|restore| {
@@ -194,12 +250,49 @@ async fn load_resources(
             })
         })
         .collect();
-    let before: BTreeSet<Key> = touched.iter().map(|(id, kind, i)| (*id, kind, i)).collect();
+    let before: BTreeSet<Key> = touched.iter().map(borrowed).collect();
     let before: BTreeSet<Key> = before.difference(&keys).copied().collect();
     take_resources(transaction, restores, &statements::RESOURCES, &before).await?;
     around.extend(before);
     take_resources(transaction, restores, &statements::RESOURCES_BY_SOURCE, &around).await?;
     count_others(transaction, restores, as_a_whole).await
+}
+
+/// Reads the resources that count as something else once their restore is, or is no more, a
+/// success that ends them; gives their keys.
+async fn load_open_resources(
+    transaction: &mut Transaction,
+    restores: &mut Restores,
+    items: &[BatchItem],
+    as_a_whole: &BTreeSet<RestoreId>,
+) -> Result<Vec<OwnedKey>, StoreError> {
+    let mut may_end: BTreeSet<RestoreId> = items
+        .iter()
+        .filter(|item| match &item.command {
+            Command::RecordRestore(new) => new.status == RestoreStatus::Success,
+            Command::UpdateRestore { state, .. } => state.ends_resources(),
+            _ => false,
+        })
+        .map(|item| item.command.restore_id())
+        .collect();
+    let success = Some(RestoreStatus::Success.as_str());
+    may_end.extend(restores.iter().filter_map(|(id, restore)| {
+        (restore.ends_resources() || restore.karbor_status.as_deref() == success).then_some(*id)
+    }));
+    may_end.retain(|id| {
+        as_a_whole.contains(id) && restores.get(id).is_some_and(|r| !r.is_first_met())
+    });
+    if may_end.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<ResourceRow> =
+        transaction.load(&statements::OPEN_RESOURCES, &[id_list(may_end.iter())]).await?;
+    take_rows(restores, rows)?;
+    let loaded = may_end.iter().filter_map(|id| restores.get(id)).flat_map(|restore| {
+        let id = restore.identity.id;
+        restore.resources.keys().map(move |key| owned(id, key))
+    });
+    Ok(loaded.collect())
 }
 
 async fn take_resources(
@@ -212,6 +305,10 @@ async fn take_resources(
         return Ok(());
     }
     let rows: Vec<ResourceRow> = transaction.load(statement, &[key_list(keys)]).await?;
+    take_rows(restores, rows)
+}
+
+fn take_rows(restores: &mut Restores, rows: Vec<ResourceRow>) -> Result<(), StoreError> {
     for row in rows {
         let id: RestoreId =
             row.restore_id.parse().map_err(|_| unreadable("a resource's restore"))?;

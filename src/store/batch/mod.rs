@@ -9,6 +9,7 @@
 //! locked in the order of their ids, sorted here, and before Karbor's. What it reads and writes
 //! follows the batch, not the size of its restores.
 
+mod adopt;
 mod apply;
 mod counts;
 mod journal;
@@ -73,12 +74,12 @@ impl Store {
         if items.is_empty() {
             return Ok(Committed { outcomes: Vec::new(), events: Vec::new() });
         }
-        let restores = load::load(transaction, items, self.resources_per_restore, now).await?;
+        let limit = self.resources_per_restore;
+        let restores = load::load(transaction, items, &self.karbor, limit, now).await?;
         let mut applying = Applying {
             restores,
             journal: Journal::new(publisher, now),
-            limit: self.resources_per_restore,
-            rules: &self.karbor,
+            limit,
             early: Vec::new(),
             waited: Vec::new(),
         };

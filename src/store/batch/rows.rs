@@ -50,6 +50,12 @@ pub(super) struct RestoreRow {
     pub resources: Option<i64>,
     #[diesel(sql_type = Nullable<BigInt>)]
     pub expected: Option<i64>,
+    #[diesel(sql_type = Integer)]
+    pub stalled: i32,
+    #[diesel(sql_type = Nullable<Timestamp>)]
+    pub final_since: Option<NaiveDateTime>,
+    #[diesel(sql_type = Nullable<Text>)]
+    pub digest: Option<String>,
 }
 
 #[derive(QueryableByName)]
@@ -67,6 +73,27 @@ pub(super) struct KarborRow {
     pub status: Option<String>,
     #[diesel(sql_type = Integer)]
     pub deleted: i32,
+}
+
+/// A row of Karbor's that we have no row of.
+#[derive(QueryableByName)]
+pub(super) struct AdoptedRow {
+    #[diesel(sql_type = Text)]
+    pub id: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    pub status: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    pub resources_status: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    pub resources_reason: Option<String>,
+    #[diesel(sql_type = Nullable<Timestamp>)]
+    pub changed_at: Option<NaiveDateTime>,
+}
+
+#[derive(QueryableByName)]
+pub(super) struct DictionariesRow {
+    #[diesel(sql_type = Text)]
+    pub id: String,
     #[diesel(sql_type = Nullable<Text>)]
     pub resources_status: Option<String>,
     #[diesel(sql_type = Nullable<Text>)]
@@ -95,6 +122,10 @@ pub(super) struct ResourceRow {
     pub transition: i64,
     #[diesel(sql_type = Timestamp)]
     pub changed_at: NaiveDateTime,
+    #[diesel(sql_type = Nullable<Text>)]
+    pub said_status: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    pub said_reason: Option<String>,
 }
 
 #[derive(QueryableByName)]
@@ -160,6 +191,10 @@ pub(super) struct StateJson<'a> {
     pub c: String,
     pub r: u64,
     pub e: u64,
+    /// 1 where its silence was told.
+    pub x: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub f: Option<String>,
 }
 
 /// Karbor's status of a restore.
@@ -187,6 +222,10 @@ pub(super) struct ResourceJson<'a> {
     pub w: Option<&'a str>,
     pub n: u64,
     pub c: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub k: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub l: Option<&'a str>,
 }
 
 /// An expected resource.

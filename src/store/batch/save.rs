@@ -73,6 +73,8 @@ fn resource_rows<'a>(
             w: resource.state.reason.as_deref(),
             n: resource.transition,
             c: time_text(resource.changed_at),
+            k: resource.said.as_ref().map(|said| said.status.as_str()),
+            l: resource.said.as_ref().and_then(|said| said.reason.as_deref()),
         }
     })
 }
@@ -111,5 +113,7 @@ fn state_row<'a>(
         c: time_text(if restore.outdated { now } else { restore.changed_at }),
         r: restore.resource_count,
         e: restore.expected_count,
+        x: u8::from(restore.stalled),
+        f: state.status.is_final().then(|| time_text(restore.final_since.unwrap_or(now))),
     })
 }

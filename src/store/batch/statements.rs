@@ -120,7 +120,8 @@ pub(super) const READ: Statement = over_ids!(
      r.restore_target, r.status AS karbor_status, \
      CASE WHEN r.deleted THEN 1 ELSE 0 END AS deleted, \
      s.sequence, s.status, s.reason, s.transition, s.version, s.last_heard_at, s.changed_at, \
-     s.resources, s.expected FROM ",
+     s.resources, s.expected, CASE WHEN s.stalled <> 0 THEN 1 ELSE 0 END AS stalled, \
+     s.final_since, s.digest FROM ",
     "restores r ON r.id = x.i LEFT JOIN restore_states s ON s.restore_id = x.i"
 );
 
@@ -135,20 +136,35 @@ pub(super) const LOCK_KARBOR: Statement = Statement {
     sqlite: "SELECT r.id FROM json_each(?) AS x CROSS JOIN restores r ON r.id = x.value",
 };
 
-/// What Karbor's rows hold now; their dictionaries only where the restore is first met.
+/// What Karbor's rows hold now.
 pub(super) const READ_KARBOR: Statement = over_ids!(
     "reading Karbor's rows",
-    "SELECT r.id, r.status, CASE WHEN r.deleted THEN 1 ELSE 0 END AS deleted, \
-     CASE WHEN s.transition = 0 THEN r.resources_status END AS resources_status, \
-     CASE WHEN s.transition = 0 THEN r.resources_reason END AS resources_reason FROM ",
-    "restores r ON r.id = x.i JOIN restore_states s ON s.restore_id = x.i"
+    "SELECT r.id, r.status, CASE WHEN r.deleted THEN 1 ELSE 0 END AS deleted FROM ",
+    "restores r ON r.id = x.i"
+);
+
+/// The dictionaries in Karbor's rows, which are locked.
+pub(super) const READ_DICTIONARIES: Statement = over_ids!(
+    "reading Karbor's dictionaries",
+    "SELECT r.id, r.resources_status, r.resources_reason FROM ",
+    "restores r ON r.id = x.i"
+);
+
+/// Resources that count, or may count, as something else than was said while their restore's
+/// success ends what is under way.
+pub(super) const OPEN_RESOURCES: Statement = over_ids!(
+    "reading resources under way",
+    "SELECT c.restore_id, c.resource_type, c.resource_id, c.source_id, c.name, c.sequence, \
+     c.status, c.reason, c.transition, c.changed_at, c.said_status, c.said_reason FROM ",
+    "restore_resources c ON c.restore_id = x.i \
+     WHERE c.status IN ('started', 'restoring') OR c.said_status IS NOT NULL"
 );
 
 /// Resources by their keys.
 pub(super) const RESOURCES: Statement = over_keys!(
     "reading a batch's resources",
     "SELECT c.restore_id, c.resource_type, c.resource_id, c.source_id, c.name, c.sequence, \
-     c.status, c.reason, c.transition, c.changed_at FROM ",
+     c.status, c.reason, c.transition, c.changed_at, c.said_status, c.said_reason FROM ",
     "restore_resources c ON c.restore_id = x.r AND c.resource_type = x.t AND c.resource_id = x.i"
 );
 
@@ -156,7 +172,7 @@ pub(super) const RESOURCES: Statement = over_keys!(
 pub(super) const RESOURCES_BY_SOURCE: Statement = over_keys!(
     "reading resources by their sources",
     "SELECT c.restore_id, c.resource_type, c.resource_id, c.source_id, c.name, c.sequence, \
-     c.status, c.reason, c.transition, c.changed_at FROM ",
+     c.status, c.reason, c.transition, c.changed_at, c.said_status, c.said_reason FROM ",
     "restore_resources c ON c.restore_id = x.r AND c.resource_type = x.t AND c.source_id = x.i"
 );
 
@@ -178,3 +194,24 @@ pub(super) const EXPECTED: Statement = over_keys!(
     "restore_expected_resources c \
      ON c.restore_id = x.r AND c.resource_type = x.t AND c.source_id = x.i"
 );
+
+/// The next of Karbor's restores that we have no row of; deleted ones are left alone.
+pub(super) const ADOPT: Statement = Statement {
+    act: "taking in Karbor's restores",
+    postgresql: "SELECT r.id, r.status, r.resources_status, r.resources_reason, \
+        COALESCE(r.updated_at, r.created_at) AS changed_at \
+        FROM restores r LEFT JOIN restore_states s ON s.restore_id = r.id \
+        WHERE r.id > ? AND s.restore_id IS NULL AND NOT COALESCE(r.deleted, FALSE) \
+        ORDER BY r.id LIMIT ?",
+    mysql: "SELECT r.id, r.status, r.resources_status, r.resources_reason, \
+        COALESCE(r.updated_at, r.created_at) AS changed_at \
+        FROM restores r LEFT JOIN restore_states s \
+        ON s.restore_id = CONVERT(r.id USING ascii) COLLATE ascii_bin \
+        WHERE r.id > ? AND s.restore_id IS NULL AND NOT COALESCE(r.deleted, FALSE) \
+        ORDER BY r.id LIMIT ?",
+    sqlite: "SELECT r.id, r.status, r.resources_status, r.resources_reason, \
+        COALESCE(r.updated_at, r.created_at) AS changed_at \
+        FROM restores r LEFT JOIN restore_states s ON s.restore_id = r.id \
+        WHERE r.id > ? AND s.restore_id IS NULL AND NOT COALESCE(r.deleted, FALSE) \
+        ORDER BY r.id LIMIT ?",
+};

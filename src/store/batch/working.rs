@@ -11,6 +11,7 @@ use crate::domain::{
     ResourceId, ResourceKey, ResourceState, ResourceType, RestoreId, RestoreState, RestoreStatus,
     State,
 };
+use crate::store::karbor::Said;
 use crate::store::statement::as_count;
 
 /// What an event says of its restore.
@@ -28,7 +29,10 @@ pub(super) struct Identity {
 pub(super) struct Resource {
     pub source_id: Option<ResourceId>,
     pub name: Option<String>,
+    /// What it counts as.
     pub state: ResourceState,
+    /// What was said of it, where it counts as something else.
+    pub said: Option<ResourceState>,
     pub transition: u64,
     pub changed_at: DateTime<Utc>,
     /// It is to be written.
@@ -57,11 +61,15 @@ pub(super) struct Restore {
     pub karbor_locked: bool,
     /// Karbor's status was merged.
     pub took_in: bool,
-    /// Karbor's dictionaries, where the restore is first met.
-    pub dictionaries: (Option<String>, Option<String>),
+    /// Karbor's dictionaries, where they were read and are not merged yet.
+    pub said: Option<Said>,
     /// `None` as long as its start event is not written.
     pub state: Option<RestoreState>,
     pub transition: u64,
+    /// Its silence was told.
+    pub stalled: bool,
+    /// Since when it is final.
+    pub final_since: Option<DateTime<Utc>>,
     pub version: u64,
     pub resource_count: u64,
     pub expected_count: u64,
@@ -71,7 +79,7 @@ pub(super) struct Restore {
     pub expected: HashMap<(ResourceType, ResourceId), Expected>,
     /// Counts of what is not in `resources`; see [`Tally`].
     pub others: Tally,
-    /// Of Karbor's dictionaries, where they were read.
+    /// Of Karbor's dictionaries as they were last written or merged.
     pub digest: Option<String>,
     /// Our row is to be written.
     pub dirty: bool,
@@ -89,13 +97,15 @@ impl Restore {
         let unreadable = |what: &str| Unreadable(format!("{what} of a restore"));
         let id = row.id.parse().map_err(|_| unreadable("the id"))?;
         let transition = as_count(row.transition.unwrap_or(0));
-        let state = match (transition, row.status) {
-            (0, _) | (_, None) => None,
-            (_, Some(status)) => Some(State {
+        let version = as_count(row.version.unwrap_or(0));
+        let state = match row.status {
+            // One that was adopted has a version and no event yet.
+            Some(status) if transition > 0 || version > 0 => Some(State {
                 sequence: row.sequence.map(as_count),
                 status: status.parse().map_err(|_| unreadable("the status"))?,
                 reason: row.reason,
             }),
+            _ => None,
         };
         Ok(Self {
             identity: Identity {
@@ -111,10 +121,12 @@ impl Restore {
             karbor_status: row.karbor_status,
             karbor_locked: false,
             took_in: false,
-            dictionaries: (None, None),
+            said: None,
             state,
             transition,
-            version: as_count(row.version.unwrap_or(0)),
+            stalled: row.stalled != 0,
+            final_since: row.final_since.map(|at| at.and_utc()),
+            version,
             resource_count: as_count(row.resources.unwrap_or(0)),
             expected_count: as_count(row.expected.unwrap_or(0)),
             last_heard_at: row.last_heard_at.map_or(now, |at| at.and_utc()),
@@ -122,7 +134,7 @@ impl Restore {
             resources: HashMap::new(),
             expected: HashMap::new(),
             others: Tally::default(),
-            digest: None,
+            digest: row.digest,
             dirty: false,
             outdated: false,
         })
@@ -135,7 +147,12 @@ impl Restore {
 
     /// Whether the start event is still to be written.
     pub fn is_first_met(&self) -> bool {
-        self.transition == 0
+        self.state.is_none()
+    }
+
+    /// Whether what its resources have under way counts as done.
+    pub fn ends_resources(&self) -> bool {
+        self.state.as_ref().is_some_and(RestoreState::ends_resources)
     }
 
     /// Takes what Karbor's row holds, now that it is locked.
@@ -143,7 +160,6 @@ impl Restore {
         self.deleted = row.deleted != 0;
         self.karbor_status = row.status;
         self.karbor_locked = true;
-        self.dictionaries = (row.resources_status, row.resources_reason);
     }
 
     /// Takes one of its resources as it is in the table.
@@ -154,14 +170,17 @@ impl Restore {
             resource_type: row.resource_type.parse().map_err(|_| unreadable("the type"))?,
             resource_id: id(&row.resource_id)?,
         };
+        let sequence = row.sequence.map(as_count);
+        let state = |status: String, reason| {
+            let status = status.parse().map_err(|_| unreadable("the status"))?;
+            Ok(State { sequence, status, reason })
+        };
+        let reason = row.said_reason;
         let resource = Resource {
             source_id: row.source_id.as_deref().map(id).transpose()?,
             name: row.name,
-            state: State {
-                sequence: row.sequence.map(as_count),
-                status: row.status.parse().map_err(|_| unreadable("the status"))?,
-                reason: row.reason,
-            },
+            said: row.said_status.map(|status| state(status, reason)).transpose()?,
+            state: state(row.status, row.reason)?,
             transition: as_count(row.transition),
             changed_at: row.changed_at.and_utc(),
             dirty: false,

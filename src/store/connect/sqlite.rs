@@ -4,14 +4,23 @@
 
 use std::time::Duration;
 
+use diesel::connection::SimpleConnection;
+use diesel::sql_types::{Nullable, Text};
 use diesel::{Connection, SqliteConnection};
 use diesel_async::sync_connection_wrapper::SyncConnectionWrapper;
-use diesel_async::{AsyncConnection, SimpleAsyncConnection};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::milliseconds;
 use crate::store::fault::{Fault, FaultClass, by_sqlite_words};
+use crate::store::karbor::digest;
 use crate::store::pool::Use;
+
+/// SQLite has no digests of its own.
+#[diesel::declare_sql_function]
+extern "SQL" {
+    /// As `store::karbor::digest`.
+    fn dictionaries_digest(statuses: Nullable<Text>, reasons: Nullable<Text>) -> Nullable<Text>;
+}
 
 /// Opens a connection for `purpose`.
 pub(in crate::store) async fn open(
@@ -19,27 +28,32 @@ pub(in crate::store) async fn open(
     purpose: Use,
     statement_timeout: Duration,
 ) -> Result<SyncConnectionWrapper<SqliteConnection>, Fault> {
-    let mut connection = SyncConnectionWrapper::<SqliteConnection>::establish(file.expose_secret())
-        .await
-        .map_err(|error| Fault::new(FaultClass::Lost, error.to_string()))?;
-    connection
-        .batch_execute(&settings(purpose, statement_timeout))
-        .await
-        .map_err(|error| by_sqlite_words(&error.to_string()))?;
-    Ok(connection)
+    let file = file.clone();
+    let open = move || open_blocking(&file, purpose, statement_timeout);
+    match tokio::task::spawn_blocking(open).await {
+        Ok(connection) => connection.map(SyncConnectionWrapper::new),
+        Err(panic) => Err(Fault::new(FaultClass::Fatal, panic.to_string())),
+    }
 }
 
-/// Opens a connection for work that blocks: migrations.
+/// Opens a connection for work that blocks.
 pub(in crate::store) fn open_blocking(
     file: &SecretString,
+    purpose: Use,
     statement_timeout: Duration,
 ) -> Result<SqliteConnection, Fault> {
-    use diesel::connection::SimpleConnection;
     let mut connection = SqliteConnection::establish(file.expose_secret())
         .map_err(|error| Fault::new(FaultClass::Lost, error.to_string()))?;
     connection
-        .batch_execute(&settings(Use::Write, statement_timeout))
+        .batch_execute(&settings(purpose, statement_timeout))
         .map_err(|error| by_sqlite_words(&error.to_string()))?;
+    dictionaries_digest_utils::register_impl(
+        &mut connection,
+        |statuses: Option<String>, reasons: Option<String>| {
+            digest(statuses.as_deref(), reasons.as_deref())
+        },
+    )
+    .map_err(|error| Fault::new(FaultClass::Fatal, error.to_string()))?;
     Ok(connection)
 }
 

@@ -27,7 +27,7 @@ const COUNT_RESOURCES: Statement = Statement::portable(
      WHERE o.restore_id = r.restore_id AND o.resource_type = r.resource_type \
      AND o.source_id = r.resource_id AND o.resource_id <> r.resource_id) GROUP BY r.status \
      UNION ALL SELECT 'expected' AS word, s.expected AS amount FROM restore_states s \
-     WHERE s.restore_id = ? AND s.transition > 0",
+     WHERE s.restore_id = ? AND (s.transition > 0 OR s.version > 0)",
 );
 
 #[derive(QueryableByName)]

@@ -68,11 +68,11 @@ pub(super) use restore_columns;
 /// the conversion there, no index of ours would be used.
 macro_rules! restore_join {
     () => {
-        "restores r LEFT JOIN restore_states s ON s.restore_id = r.id AND s.transition > 0"
+        "restores r LEFT JOIN restore_states s ON s.restore_id = r.id AND (s.transition > 0 OR s.version > 0)"
     };
     (mysql) => {
         "restores r LEFT JOIN restore_states s \
-         ON s.restore_id = CONVERT(r.id USING ascii) COLLATE ascii_bin AND s.transition > 0"
+         ON s.restore_id = CONVERT(r.id USING ascii) COLLATE ascii_bin AND (s.transition > 0 OR s.version > 0)"
     };
 }
 pub(super) use restore_join;
@@ -265,7 +265,8 @@ pub(super) async fn find_in_columns(
 fn shown_of_columns(rules: &KarborRules, row: &RestoreRow) -> Vec<Shown> {
     let (statuses, reasons) = (row.resources_status.as_deref(), row.resources_reason.as_deref());
     let mut shown: Vec<Shown> = rules
-        .read_dictionaries(statuses, reasons)
+        .read(statuses, reasons)
+        .updates
         .into_iter()
         .map(|update| (update.key, update.state.status, update.state.reason))
         .collect();

@@ -3,10 +3,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
+mod adoption;
 mod batches;
 pub mod database;
 mod dictionaries;
 mod early;
+mod karbor;
 mod migrations;
 mod publishers;
 mod random;

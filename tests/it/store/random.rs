@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use karbor_restore_worker::domain::{
-    Event, ResourceKey, ResourceState, ResourceStatus, ResourceUpdate, RestoreId, Subject, merge,
+    Event, ResourceKey, ResourceState, ResourceStatus, ResourceUpdate, RestoreId, RestoreStatus,
+    Subject, merge,
 };
 use karbor_restore_worker::store::{BatchItem, Dialect, Store};
 use proptest::prelude::*;
@@ -102,26 +103,35 @@ async fn any_order_over_workers_ends_in_one_state_and_events_chain(#[case] diale
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
     let updates = proptest::collection::vec(any_update(), 40..80);
-    for _ in 0..4 {
+    for ends in [false, true, false, true] {
         let mut share = || updates.new_tree(&mut runner).unwrap().current();
         let (first, second) = (share(), share());
         let all: Vec<ResourceUpdate> = first.iter().chain(&second).cloned().collect();
         let id = new_id();
         let items = |updates: &[ResourceUpdate]| -> Vec<BatchItem> {
-            updates.chunks(2).map(|part| update(id, part.to_vec())).collect()
+            let mut items: Vec<_> =
+                updates.chunks(2).map(|part| update(id, part.to_vec())).collect();
+            if ends {
+                // A success without a sequence, in the middle of it all.
+                items.insert(items.len() / 2, finish(id, RestoreStatus::Success, None));
+            }
+            items
         };
+        let counts_as = |state: ResourceState| if ends { state.ended() } else { state };
         // The second worker also does the first one's share, backwards.
         let mut again = items(&second);
         again.extend(items(&first).into_iter().rev());
         let workers = run_workers(&stores, id, vec![items(&first), again]).await;
-        let mut ends = chain(all_events(&workers).await);
-        assert_eq!(ends.remove(&None).unwrap().status, "in_progress");
+        let mut last = chain(all_events(&workers).await);
+        let status = if ends { "success" } else { "in_progress" };
+        assert_eq!(last.remove(&None).unwrap().status, status);
         for (key, state) in greatest(&all) {
-            let end = ends.remove(&Some(key)).unwrap();
+            let state = counts_as(state);
+            let end = last.remove(&Some(key)).unwrap();
             assert_eq!(end.status, state.status.as_str());
             assert_eq!(end.reason, state.reason);
         }
-        assert!(ends.is_empty());
+        assert!(last.is_empty());
         // A sequence that grew alone has no event; the row holds it.
         let rows = database
             .lines(&format!(

@@ -1,0 +1,181 @@
+//! Adopts a database that Karbor created: its `restores` table and its rows are taken in, tables of
+//! ours are added, nothing of Karbor's is taken away. Interrupted, it is done again from where it
+//! was: a fact in our table says that it is not finished, and until then no worker serves.
+
+use chrono::{SubsecRound, Utc};
+use diesel::QueryableByName;
+use diesel::sql_types::{BigInt, Text};
+
+use super::connection::Connection;
+use super::migrate::{MigrateError, Migrating, MigrationReport, Restores};
+use super::pool::Use;
+use super::statement::Statement;
+use super::{Dialect, Store, StoreError};
+
+/// Whether to adopt, or only to say what that would do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Adoption {
+    /// Do it.
+    Real,
+    /// Change nothing.
+    DryRun,
+}
+
+/// What [`Store::adopt`] did, or would do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdoptionReport {
+    /// Whether it was done.
+    pub mode: Adoption,
+    /// Rows of Karbor's table.
+    pub karbor_restores: u64,
+    /// Restores taken in now; those taken in before, and deleted ones, are not among them.
+    pub restores: u64,
+    /// Their resources.
+    pub resources: u64,
+    /// Columns of Karbor's table that were widened.
+    pub widened: Vec<String>,
+    /// The steps that made our tables and indexes.
+    pub migrations: MigrationReport,
+}
+
+const ACT: &str = "adopting Karbor's database";
+
+/// Names every column of Karbor's that the worker uses: another table of this name is refused.
+const SURVEY: Statement = Statement::portable(
+    ACT,
+    "SELECT COUNT(*) AS number FROM (SELECT created_at, updated_at, deleted, id, project_id, \
+     provider_id, checkpoint_id, restore_target, parameters, status, resources_status, \
+     resources_reason FROM restores) AS karbor",
+);
+
+/// TEXT ends at some 900 resources. Only MySQL has columns that are too narrow.
+const NARROW: Statement = Statement::portable(
+    ACT,
+    "SELECT column_name AS name FROM information_schema.columns \
+     WHERE table_schema = DATABASE() AND table_name = 'restores' AND data_type <> 'longtext' \
+     AND column_name IN ('resources_status', 'resources_reason') ORDER BY column_name",
+);
+
+const WIDEN: Statement = Statement::portable(
+    ACT,
+    "ALTER TABLE restores MODIFY resources_status LONGTEXT, MODIFY resources_reason LONGTEXT",
+);
+
+const FINISHED: Statement =
+    Statement::portable(ACT, "DELETE FROM restore_schema_facts WHERE fact = 'adopting'");
+
+#[derive(QueryableByName)]
+struct NumberRow {
+    #[diesel(sql_type = BigInt)]
+    number: i64,
+}
+
+#[derive(QueryableByName)]
+struct NameRow {
+    #[diesel(sql_type = Text)]
+    name: String,
+}
+
+impl Store {
+    /// Adopts Karbor's database, under the lock of a migration. Needs tokio's multi-threaded
+    /// runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`MigrateError::NothingToAdopt`] where there is no table of Karbor's, or it is adopted.
+    pub async fn adopt(&self, mode: Adoption) -> Result<AdoptionReport, MigrateError> {
+        if self.dialect() == Dialect::Sqlite {
+            return Err(MigrateError::NothingToAdopt(
+                "Karbor's database is on PostgreSQL or MySQL, this one on SQLite",
+            ));
+        }
+        let mut migrating = Migrating::begin(self).await?;
+        let found = self.look().await?;
+        found.refuse_newer()?;
+        if !found.must_be_adopted {
+            return Err(MigrateError::NothingToAdopt(if found.has_restores {
+                "it is this worker's already"
+            } else {
+                "it has no table `restores`: `karbor-manage db sync` makes Karbor's tables"
+            }));
+        }
+        let mut connection = self.pools.connect(ACT, Use::Write).await?;
+        let mut report = AdoptionReport {
+            mode,
+            karbor_restores: survey(&mut connection).await?,
+            restores: 0,
+            resources: 0,
+            widened: narrow_columns(&mut connection).await?,
+            migrations: MigrationReport { applied: Vec::new() },
+        };
+        if mode == Adoption::DryRun {
+            report.migrations.applied = migrating.steps_to_adopt().await?;
+            return Ok(report);
+        }
+        if !report.widened.is_empty() {
+            connection.execute(&WIDEN, &[]).await?;
+        }
+        drop(connection);
+        report.migrations.applied = migrating.run(Restores::Karbors).await?;
+        self.adopt_rows(&mut report).await?;
+        let mut connection = self.pools.connect(ACT, Use::Write).await?;
+        connection.execute(&FINISHED, &[]).await?;
+        Ok(report)
+    }
+
+    async fn adopt_rows(&self, report: &mut AdoptionReport) -> Result<(), StoreError> {
+        let now = Utc::now().trunc_subsecs(6);
+        let mut after = String::new();
+        while let Some(adopted) = self.adopt_page(&mut after, now).await? {
+            report.restores += adopted.restores;
+            report.resources += adopted.resources;
+        }
+        Ok(())
+    }
+}
+
+async fn survey(connection: &mut Connection) -> Result<u64, StoreError> {
+    let row: Option<NumberRow> = connection.load_one(&SURVEY, &[]).await?;
+    Ok(row.map_or(0, |row| super::statement::as_count(row.number)))
+}
+
+async fn narrow_columns(connection: &mut Connection) -> Result<Vec<String>, StoreError> {
+    if connection.dialect() != Dialect::Mysql {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<NameRow> = connection.load(&NARROW, &[]).await?;
+    Ok(rows.into_iter().map(|row| row.name).collect())
+}
+
+impl std::fmt::Display for AdoptionReport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { mode, karbor_restores, restores, resources, widened, migrations } = self;
+        let (widen, apply) = match mode {
+            Adoption::Real => {
+                writeln!(
+                    f,
+                    "adopted Karbor's table `restores` ({karbor_restores} rows): took in \
+                     {restores} restores with {resources} resources, without a notification"
+                )?;
+                ("widened", "applied")
+            }
+            Adoption::DryRun => {
+                writeln!(
+                    f,
+                    "would adopt Karbor's table `restores` ({karbor_restores} rows); nothing is \
+                     changed"
+                )?;
+                ("would widen", "would apply")
+            }
+        };
+        if !widened.is_empty() {
+            writeln!(f, "{widen} to LONGTEXT: {}", widened.join(", "))?;
+        }
+        let steps: Vec<&str> = migrations.applied.iter().map(String::as_str).collect();
+        write!(
+            f,
+            "{apply}: {}",
+            if steps.is_empty() { "no step".to_owned() } else { steps.join(", ") }
+        )
+    }
+}

@@ -1,0 +1,119 @@
+//! Beside a Karbor: what it writes into its own table is noticed, published, and put back where
+//! its last save dropped it; a restore that falls silent is told of.
+
+use rstest::rstest;
+use serde_json::json;
+
+use crate::harness::{Inbox, Kind, Received, Request, Stage, eventually, new_id};
+
+/// As karbor-api creates one.
+async fn insert(stage: &Stage, restore_id: &str) {
+    let sql = format!(
+        "INSERT INTO restores (created_at, deleted, id, project_id, provider_id, checkpoint_id, \
+         restore_target, parameters, status) VALUES (CURRENT_TIMESTAMP, FALSE, '{restore_id}', \
+         'project', 'provider', 'checkpoint', NULL, '{{}}', 'in_progress')"
+    );
+    stage.database.texts(&sql).await;
+}
+
+async fn set(stage: &Stage, restore_id: &str, column: &str, value: &str) {
+    let sql = format!("UPDATE restores SET {column} = '{value}' WHERE id = '{restore_id}'");
+    stage.database.texts(&sql).await;
+}
+
+async fn heard(notifications: &mut Inbox, restore_id: &str, event_type: &str) -> Received {
+    let is = |one: &Received| {
+        one.message["event_type"] == event_type
+            && one.message["payload"]["restore_id"] == restore_id
+    };
+    let all = notifications.until(event_type, |all| all.iter().any(is)).await;
+    all.iter().find(|one| is(one)).expect("it was waited for").clone()
+}
+
+#[rstest]
+#[tokio::test]
+async fn what_karbor_writes_is_published_and_what_it_drops_is_put_back(
+    #[values(Kind::Postgresql, Kind::Mysql)] kind: Kind,
+) {
+    let (stage, _worker, mut notifications) = Stage::with_worker(kind).await;
+    let restore_id = new_id();
+    insert(&stage, &restore_id).await;
+    let start = heard(&mut notifications, &restore_id, "karbor.restore.start").await;
+    assert_eq!(start.message["payload"]["tenant_id"], "project");
+    let said = Request::resource(&restore_id, "volume-1", "available", None);
+    let reply = stage.call(said).await;
+    assert_eq!(reply.message["result"]["outcome"], "applied");
+
+    // Its flow saves what a plugin said through its own object, and nothing of ours.
+    let saved = r#"{"OS::Trove::Instance#db-1": "BUILD"}"#;
+    set(&stage, &restore_id, "resources_status", saved).await;
+    heard(&mut notifications, &restore_id, "karbor.restore_resource.start").await;
+    let both =
+        r#"{"OS::Cinder::Volume#volume-1": "available", "OS::Trove::Instance#db-1": "restoring"}"#;
+    eventually("both are in Karbor's column", || async {
+        let sql =
+            format!("SELECT resources_status AS text FROM restores WHERE id = '{restore_id}'");
+        let column = stage.database.text(&sql).await.unwrap_or_default();
+        if column == both { Ok(()) } else { Err(column) }
+    })
+    .await;
+
+    // Its flow ends: the instance, of which nobody says more, is there.
+    set(&stage, &restore_id, "status", "success").await;
+    let end = heard(&mut notifications, &restore_id, "karbor.restore.end").await;
+    assert_eq!(end.message["payload"]["resources"]["available"], 2);
+    let view = stage.call(Request::new("get_restore", json!({"restore_id": restore_id}))).await;
+    assert_eq!(view.message["result"]["resources_status"]["OS::Trove::Instance#db-1"], "available");
+}
+
+#[tokio::test]
+async fn a_dead_workers_look_at_karbors_table_is_anothers() {
+    let stage = Stage::new(Kind::Postgresql).await;
+    let first = stage.worker("w1").start().await;
+    let mut notifications = stage.notifications().await;
+    let (before, after) = (new_id(), new_id());
+    insert(&stage, &before).await;
+    heard(&mut notifications, &before, "karbor.restore.start").await;
+    let _second = stage.worker("w2").start().await;
+    first.kill();
+    insert(&stage, &after).await;
+    let start = heard(&mut notifications, &after, "karbor.restore.start").await;
+    assert_eq!(start.message["publisher_id"], "restore-worker.w2");
+}
+
+#[tokio::test]
+async fn an_early_update_is_applied_once_karbors_table_has_its_restore() {
+    let (stage, _worker, mut notifications) = Stage::with_worker(Kind::Mysql).await;
+    let restore_id = new_id();
+    stage.cast(&Request::resource(&restore_id, "volume-1", "error", Some("no space"))).await;
+    insert(&stage, &restore_id).await;
+    let error = heard(&mut notifications, &restore_id, "karbor.restore_resource.error").await;
+    assert_eq!(error.message["payload"]["reason"], "no space");
+}
+
+#[tokio::test]
+async fn a_restore_that_falls_silent_is_told_of_once_a_silence() {
+    let stage = Stage::new(Kind::Sqlite).await;
+    let _worker = stage.worker("w1").set("STALLED__AFTER_S", "1").start().await;
+    let mut notifications = stage.notifications().await;
+    let restore_id = stage.record_restore().await;
+    let stalled = heard(&mut notifications, &restore_id, "karbor.restore.stalled").await;
+    assert_eq!(stalled.message["priority"], "WARN");
+    assert_eq!(stalled.queue, format!("{}.warn", stage.notifications));
+    let payload = &stalled.message["payload"];
+    assert_eq!(
+        (&payload["old_status"], &payload["status"]),
+        (&json!("in_progress"), &json!("in_progress"))
+    );
+    assert_eq!(payload["transition"], 2);
+
+    // A sign of life, then another silence.
+    stage.cast(&Request::resource(&restore_id, "volume-1", "started", None)).await;
+    let second = |one: &Received| {
+        one.message["event_type"] == "karbor.restore.stalled"
+            && one.message["payload"]["transition"] == 3
+    };
+    let all = notifications.until("the second silence", |all| all.iter().any(second)).await;
+    let told = all.iter().filter(|one| one.message["event_type"] == "karbor.restore.stalled");
+    assert_eq!(told.count(), 2);
+}
