@@ -14,6 +14,7 @@ mod e2e_faults;
 mod e2e_heartbeats;
 mod e2e_karbor;
 mod e2e_notifications;
+mod e2e_process;
 mod e2e_python;
 mod e2e_replies;
 mod e2e_requests;

@@ -27,7 +27,7 @@ pub use python::run_python;
 pub use request::{PROJECT, Request, SECRETS};
 pub use stage::{Stage, new_id};
 pub use waiting::{PATIENCE, eventually};
-pub use worker::{Worker, WorkerBuilder};
+pub use worker::{Worker, WorkerBuilder, own_address};
 
 /// The broker's address, for `messaging.transport_url` and for other clients.
 pub fn broker_url() -> String {

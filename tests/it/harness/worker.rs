@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use super::{HttpResponse, eventually, get};
@@ -45,20 +45,34 @@ impl WorkerBuilder {
     pub fn spawn(self) -> Worker {
         let address = own_address();
         let log = File::create(&self.log).expect("a log file");
-        let mut command = Command::new(BINARY);
-        for (key, _) in std::env::vars().filter(|(key, _)| key.starts_with("KARBOR_RESTORE__")) {
-            command.env_remove(key);
-        }
-        let child = command
+        let child = self
+            .command()
             .arg("serve")
             .env("KARBOR_RESTORE__HTTP__LISTEN", address.to_string())
+            // What the test itself set wins.
             .envs(&self.settings)
-            .stdin(Stdio::null())
             .stdout(log.try_clone().expect("one more handle"))
             .stderr(log)
             .spawn()
             .expect("the binary starts");
         Worker { child, address, log: self.log }
+    }
+
+    /// Runs a command with these settings to its end.
+    pub async fn run(self, arguments: &[&str]) -> Output {
+        let mut command = self.command();
+        command.args(arguments);
+        let output = tokio::task::spawn_blocking(move || command.output());
+        output.await.expect("no panic").expect("the binary starts")
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(BINARY);
+        for (key, _) in std::env::vars().filter(|(key, _)| key.starts_with("KARBOR_RESTORE__")) {
+            command.env_remove(key);
+        }
+        command.envs(&self.settings).stdin(Stdio::null());
+        command
     }
 }
 
@@ -144,7 +158,7 @@ impl Drop for Worker {
 }
 
 /// A loopback address that belongs to this process, with a port that no other worker of it has.
-fn own_address() -> SocketAddr {
+pub fn own_address() -> SocketAddr {
     static NEXT: AtomicU16 = AtomicU16::new(8798);
     let [_, high, middle, low] = std::process::id().to_be_bytes();
     let ip = Ipv4Addr::new(127, 64 | (high & 63), middle, low);

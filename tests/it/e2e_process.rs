@@ -1,0 +1,115 @@
+//! The binary as a process: exit codes, what it says when it cannot start, its addresses, its end.
+
+use std::process::Output;
+
+use rstest::rstest;
+
+use crate::harness::{Kind, Request, Stage, eventually, get, own_address};
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&[output.stdout.clone(), output.stderr.clone()].concat()).into_owned()
+}
+
+#[rstest]
+#[case::unknown_key("MESSAGING__COLOUR", "red", "colour")]
+#[case::bad_number("MESSAGING__PREFETCH", "many", "prefetch")]
+#[case::bad_driver("NOTIFICATIONS__DRIVER", "pigeon", "messagingv2")]
+#[case::bad_queue_type("MESSAGING__QUEUE_TYPE", "stream", "quorum")]
+#[case::bad_scheme("DATABASE__URL", "oracle://somewhere/db", "mysql")]
+#[case::open_address_without_tokens("HTTP__LISTEN", "0.0.0.0:0", "tokens_file")]
+#[tokio::test]
+async fn bad_settings_end_with_code_2_and_are_named(
+    #[case] key: &str,
+    #[case] value: &str,
+    #[case] named: &str,
+) {
+    let stage = Stage::new(Kind::Sqlite).await;
+    let output = stage.worker("w1").set(key, value).run(&["serve"]).await;
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(said(&output).to_lowercase().contains(named), "{}", said(&output));
+}
+
+#[tokio::test]
+async fn an_unreadable_settings_file_ends_with_code_2_and_is_named() {
+    let stage = Stage::new(Kind::Sqlite).await;
+    let output = stage.worker("w1").run(&["--config", "/nowhere/at-all.toml", "serve"]).await;
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(said(&output).contains("/nowhere/at-all.toml"), "{}", said(&output));
+}
+
+#[tokio::test]
+async fn bad_usage_ends_with_code_2() {
+    let stage = Stage::new(Kind::Sqlite).await;
+    assert_eq!(stage.worker("w1").run(&["explode"]).await.status.code(), Some(2));
+}
+
+#[tokio::test]
+async fn an_address_in_use_ends_with_code_1_and_is_named() {
+    let stage = Stage::new(Kind::Sqlite).await;
+    let address = own_address();
+    let _taken = std::net::TcpListener::bind(address).expect("an address of our own");
+    let builder = stage.worker("w1").set("HTTP__LISTEN", address.to_string());
+    let output = builder.run(&["serve"]).await;
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(said(&output).contains(&address.to_string()), "{}", said(&output));
+}
+
+#[rstest]
+#[tokio::test]
+async fn migrate_may_be_repeated_and_serve_needs_no_other_step(
+    #[values(Kind::Postgresql, Kind::Mysql, Kind::Sqlite)] kind: Kind,
+) {
+    let stage = Stage::new(kind).await;
+    for _ in 0..2 {
+        let output = stage.worker("w1").run(&["migrate"]).await;
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    }
+    let worker = stage.worker("w1").start().await;
+    assert_eq!(worker.terminate().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn the_probe_address_serves_probes_and_nothing_else() {
+    let stage = Stage::new(Kind::Sqlite).await;
+    let probe = own_address();
+    let worker = stage.worker("w1").set("HTTP__PROBE_LISTEN", probe.to_string()).start().await;
+    for (path, status) in [
+        ("/healthz", 200),
+        ("/readyz", 200),
+        ("/metrics", 200),
+        ("/v1/p/restores", 404),
+        ("/", 404),
+    ] {
+        assert_eq!(get(probe, path).await.expect("it answers").status, status, "{path}");
+    }
+    assert_eq!(worker.get("/v1/p/restores").await.status, 200);
+    assert!(worker.get("/metrics").await.body.contains("karbor_restore_"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_signal_ends_at_once_and_what_was_taken_is_back() {
+    let stage = Stage::new(Kind::Postgresql).await;
+    let mut worker = stage.worker("w1").start().await;
+    let restore_id = stage.record_restore().await;
+    let queue_is = async |what: &str, expected| {
+        eventually(what, || async {
+            let depth = stage.broker.depth(&stage.topic).await;
+            if depth == Some(expected) { Ok(()) } else { Err(format!("{depth:?}")) }
+        })
+        .await;
+    };
+
+    let _lock = stage.database.lock().await;
+    stage.cast(&Request::resource(&restore_id, "volume-1", "available", None)).await;
+    queue_is("the update is taken", (0, 1)).await;
+    worker.signal("TERM");
+    eventually("the first signal is heeded", || async {
+        let log = worker.log();
+        if log.contains("a second signal ends at once") { Ok(()) } else { Err(log) }
+    })
+    .await;
+    worker.signal("TERM");
+
+    assert_eq!(worker.ended().await.code(), Some(1));
+    queue_is("the update is back", (1, 0)).await;
+}
