@@ -61,10 +61,15 @@ impl Early {
         let expired = self.store.early_updates_expired(self.max_age, AT_ONCE).await?;
         taken += expired.len() as u64;
         for update in expired {
-            info!(restore_id = %update.restore_id, "an early update waited too long for its restore");
+            // One after the other, each just before it is published: what a worker claims and cannot
+            // publish is at most one.
+            if !self.store.claim_expired_early_update(update.id, self.max_age).await? {
+                continue;
+            }
+            let (id, waited_s) = (update.restore_id, self.max_age.as_secs());
+            info!(restore_id = %id, waited_s, "an early update waited too long for its restore");
             let dispatched = self.dispatcher.dispatch(update.message.body.as_bytes());
-            let error = RpcError::RestoreNotFound(update.restore_id);
-            self.give_up(update, dispatched, error).await?;
+            self.give_up(update, dispatched, RpcError::NeverRecorded { id, waited_s }).await?;
         }
         let waiting = self.store.count_early_updates().await?;
         self.metrics.show_early_updates(waiting);

@@ -85,6 +85,7 @@ impl<'a> DeadLetter<'a> {
             RpcError::MalformedMessage(_)
             | RpcError::InvalidInput(_)
             | RpcError::RestoreNotFound(_)
+            | RpcError::NeverRecorded { .. }
             | RpcError::TypeError(_)
             | RpcError::NoSuchMethod(_)
             | RpcError::UnsupportedVersion { .. }

@@ -28,6 +28,14 @@ pub enum RpcError {
     /// No such restore within the sender's reach. `karbor.exception.RestoreNotFound`.
     #[error("Restore {0} could not be found.")]
     RestoreNotFound(RestoreId),
+    /// An update that came before its restore, which never came; of the same class.
+    #[error("Restore {id} could not be found: the update waited for it longer than {waited_s} s.")]
+    NeverRecorded {
+        /// The restore.
+        id: RestoreId,
+        /// How long updates wait, in seconds.
+        waited_s: u64,
+    },
     /// An argument too many or too few.
     #[error("{0}")]
     TypeError(String),
@@ -62,7 +70,9 @@ impl RpcError {
                 Self::UnsupportedVersion { version: hide(version), method: hide(method) }
             }
             Self::InternalError(text) => Self::InternalError(hide(text)),
-            Self::BodyTooLarge { .. } | Self::RestoreNotFound(_) => self,
+            Self::BodyTooLarge { .. } | Self::RestoreNotFound(_) | Self::NeverRecorded { .. } => {
+                self
+            }
         }
     }
 
@@ -71,7 +81,7 @@ impl RpcError {
         match self {
             Self::MalformedMessage(_) | Self::BodyTooLarge { .. } => "MalformedMessage",
             Self::InvalidInput(_) => "InvalidInput",
-            Self::RestoreNotFound(_) => "RestoreNotFound",
+            Self::RestoreNotFound(_) | Self::NeverRecorded { .. } => "RestoreNotFound",
             Self::TypeError(_) => "TypeError",
             Self::NoSuchMethod(_) => "NoSuchMethod",
             Self::UnsupportedVersion { .. } => "UnsupportedVersion",
@@ -83,7 +93,9 @@ impl RpcError {
     /// raises a `RemoteError` that names the class.
     fn module(&self) -> &'static str {
         match self {
-            Self::InvalidInput(_) | Self::RestoreNotFound(_) => "karbor.exception",
+            Self::InvalidInput(_) | Self::RestoreNotFound(_) | Self::NeverRecorded { .. } => {
+                "karbor.exception"
+            }
             Self::TypeError(_) => "builtins",
             Self::NoSuchMethod(_) | Self::UnsupportedVersion { .. } => {
                 "oslo_messaging.rpc.dispatcher"
@@ -103,7 +115,7 @@ impl RpcError {
                 kwargs.insert("reason".to_owned(), Value::from(reason.as_str()));
                 kwargs.insert("code".to_owned(), Value::from(400));
             }
-            Self::RestoreNotFound(id) => {
+            Self::RestoreNotFound(id) | Self::NeverRecorded { id, .. } => {
                 kwargs.insert("restore_id".to_owned(), Value::from(id.to_string()));
                 kwargs.insert("code".to_owned(), Value::from(404));
             }

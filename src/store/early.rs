@@ -67,6 +67,26 @@ const EXPIRED: Statement = Statement {
         ORDER BY received_at, id LIMIT ?",
 };
 
+/// Postpones one that waited too long. Of two that postpone the same row, the second finds one
+/// that is not due yet.
+const POSTPONE: Statement = Statement {
+    act: "claiming an early update that waited too long",
+    postgresql: "UPDATE restore_early_updates \
+        SET received_at = (clock_timestamp() AT TIME ZONE 'UTC') - ? * interval '1 microsecond' \
+        WHERE id = ? \
+        AND received_at < (clock_timestamp() AT TIME ZONE 'UTC') - ? * interval '1 microsecond'",
+    mysql: "UPDATE restore_early_updates \
+        SET received_at = UTC_TIMESTAMP(6) - INTERVAL ? MICROSECOND \
+        WHERE id = ? AND received_at < UTC_TIMESTAMP(6) - INTERVAL ? MICROSECOND",
+    sqlite: "UPDATE restore_early_updates \
+        SET received_at = strftime('%Y-%m-%d %H:%M:%f', 'now', (? / -1000000.0) || ' seconds') \
+        WHERE id = ? \
+        AND received_at < strftime('%Y-%m-%d %H:%M:%f', 'now', (? / -1000000.0) || ' seconds')",
+};
+
+/// How long a worker has for giving up on an early update before another may.
+const CLAIM: Duration = Duration::from_secs(60);
+
 const COUNT: Statement = Statement {
     act: "counting early updates",
     postgresql: "SELECT COUNT(*) AS number, CAST(EXTRACT(EPOCH FROM \
@@ -179,6 +199,21 @@ impl Store {
         let age = u64::try_from(older_than.as_micros()).unwrap_or(u64::MAX);
         let rows: Vec<EarlyRow> = connection.load(&EXPIRED, &[age.into(), limit.into()]).await?;
         Ok(rows.into_iter().filter_map(EarlyRow::into_update).collect())
+    }
+
+    /// Takes an early update that [`Self::early_updates_expired`] gave for this worker alone: true
+    /// for one of all that try. Its row is postponed by a minute, so that another gives up on it
+    /// should this worker die before it removes the row.
+    pub async fn claim_expired_early_update(
+        &self,
+        id: Uuid,
+        older_than: Duration,
+    ) -> Result<bool, StoreError> {
+        let mut connection = self.pools.connect(POSTPONE.act, Use::Write).await?;
+        let microseconds = |time: Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
+        let age = microseconds(older_than);
+        let params = [(age - microseconds(CLAIM)).into(), id.to_string().into(), age.into()];
+        Ok(connection.execute(&POSTPONE, &params).await? > 0)
     }
 
     /// Removes early updates, once they are kept elsewhere; gives how many were still there.

@@ -1,5 +1,6 @@
 //! Updates that come before their restore: they wait in a table and are applied with it.
 
+use lapin::BasicProperties;
 use rstest::rstest;
 use serde_json::json;
 
@@ -73,4 +74,41 @@ async fn an_early_update_is_judged_by_the_project_of_its_sender() {
         view.message["result"]["resources_status"],
         json!({"OS::Cinder::Volume#own": "error"})
     );
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waited_too_long_is_dead_lettered_by_one_worker_and_says_how_long(
+    #[values(Kind::Postgresql, Kind::Mysql, Kind::Sqlite)] kind: Kind,
+) {
+    // So many that the second worker looks while the first is still giving up.
+    const UPDATES: usize = 300;
+    let stage = Stage::new(kind).await;
+    let start = |name| stage.worker(name).set("EARLY_UPDATES__MAX_AGE_S", "3").start();
+    let (first, second) = tokio::join!(start("w1"), start("w2"));
+    let mut letters = stage.dead_letters().await;
+    let early = |_| Request::resource(&new_id(), "volume-1", "available", None);
+    stage.cast_all(&(0..UPDATES).map(early).collect::<Vec<_>>()).await;
+
+    letters.until("a dead letter for each", |all| all.len() >= UPDATES).await;
+    eventually("nothing waits any more", || async {
+        let waiting = "SELECT CAST(COUNT(*) AS CHAR(9)) AS text FROM restore_early_updates";
+        let count = stage.database.text(waiting).await.unwrap_or_default();
+        if count.trim() == "0" { Ok(()) } else { Err(count) }
+    })
+    .await;
+    // Each ends what it has begun; what they sent stands in the queue before what is sent now.
+    for worker in [first, second] {
+        assert_eq!(worker.terminate().await.code(), Some(0));
+    }
+    let (queue, properties) = (stage.dead_letter_queue(), BasicProperties::default());
+    stage.broker.publish("", &queue, properties, b"the last").await;
+    let all = letters.until("the last", |all| all.iter().any(|one| one.body == b"the last")).await;
+
+    assert_eq!(all.len(), UPDATES + 1);
+    for letter in &all[..UPDATES] {
+        assert_eq!(letter.header("error").as_deref(), Some("RestoreNotFound"));
+        let reason = letter.header("reason").unwrap_or_default();
+        assert!(reason.contains("waited for it longer than 3 s"), "{reason}");
+    }
 }

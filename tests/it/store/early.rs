@@ -75,3 +75,30 @@ async fn early_update_that_is_refused_keeps_its_row(#[case] dialect: Dialect) {
     assert_eq!(committed.outcomes, [Outcome::Refused(Refusal::RestoreNotFound(id))]);
     assert_eq!(store.count_early_updates().await.unwrap(), 1);
 }
+
+#[rstest]
+#[case::postgresql(Dialect::Postgresql)]
+#[case::mysql(Dialect::Mysql)]
+#[case::sqlite(Dialect::Sqlite)]
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_that_waited_too_long_is_claimed_by_one_worker(#[case] dialect: Dialect) {
+    let (database, store) = Database::migrated(dialect).await;
+    let mut worker = Worker::start(&store, "host").await;
+    let early = waiting(update(new_id(), vec![said("T#a", R::Started)]), "early");
+    worker.commit(&[early]).await;
+    let age = Duration::from_millis(1);
+    let expired = loop {
+        if let [expired] = &store.early_updates_expired(age, 10).await.unwrap()[..] {
+            break expired.clone();
+        }
+    };
+    let hour = Duration::from_secs(3600);
+    assert!(!store.claim_expired_early_update(expired.id, hour).await.unwrap(), "it is not due");
+
+    let others: Vec<_> = (0..4).map(|_| database.store()).collect();
+    let claims = others.iter().map(|store| store.claim_expired_early_update(expired.id, age));
+    let claims = futures_util::future::join_all(claims).await;
+    assert_eq!(claims.iter().filter(|claim| *claim.as_ref().unwrap()).count(), 1, "{claims:?}");
+    assert_eq!(store.early_updates_expired(age, 10).await.unwrap(), []);
+    assert_eq!(store.count_early_updates().await.unwrap(), 1);
+}
