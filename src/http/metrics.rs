@@ -245,9 +245,8 @@ impl Metrics {
         self.unpublished_events.inc_by(i64::try_from(events).unwrap_or(i64::MAX));
     }
 
-    /// Counts one of them as published.
-    pub fn count_published_event(&self) {
-        self.notifications_published.inc();
+    /// Counts one of them as done with: nothing of it is to be published any more.
+    pub fn count_finished_event(&self) {
         self.unpublished_events.dec();
     }
 

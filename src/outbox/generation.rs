@@ -250,7 +250,10 @@ impl Generation {
 
     fn note_published(&self, number: u64) {
         self.progress.position.store(number, Ordering::Release);
-        self.metrics.count_published_event();
+        self.metrics.count_finished_event();
+        if self.sink.notifier.is_sending() {
+            self.metrics.notifications_published.inc();
+        }
     }
 
     async fn await_confirms(&mut self) {

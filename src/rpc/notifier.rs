@@ -56,11 +56,16 @@ impl Notifier {
         Self { settings }
     }
 
+    /// Whether anything is sent at all.
+    pub fn is_sending(&self) -> bool {
+        self.settings.driver != NotifierDriver::Noop
+    }
+
     /// What to declare before the first notification: a queue for each topic and priority, so
     /// that none vanishes (`impl_rabbit.py`, `_publish_and_creates_default_queue`).
     pub fn topology(&self) -> Topology {
         let settings = &self.settings;
-        if settings.driver == NotifierDriver::Noop {
+        if !self.is_sending() {
             return Topology::default();
         }
         let durable = settings.amqp_durable_queues || settings.rabbit_quorum_queue;
@@ -100,7 +105,7 @@ impl Notifier {
 
     /// The queues that notifications go to.
     pub fn queue_names(&self) -> Vec<String> {
-        if self.settings.driver == NotifierDriver::Noop {
+        if !self.is_sending() {
             return Vec::new();
         }
         let topics = self.settings.topics.iter();

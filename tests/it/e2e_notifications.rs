@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::harness::{Inbox, Kind, Stage};
+use crate::harness::{Inbox, Kind, Stage, eventually};
 
 #[tokio::test]
 async fn the_driver_messaging_writes_no_envelope() {
@@ -27,6 +27,14 @@ async fn the_driver_noop_publishes_nothing() {
 
     stage.record_restore().await;
 
+    let metrics = eventually("the event is done with", || async {
+        let page = worker.get("/metrics").await.body;
+        let done = page.lines().any(|line| line == "karbor_restore_unpublished_events 0");
+        if done { Ok(page) } else { Err(page) }
+    })
+    .await;
+    let published = "karbor_restore_notifications_published_total 0";
+    assert!(metrics.lines().any(|line| line == published), "{metrics}");
     assert_eq!(worker.terminate().await.code(), Some(0));
     assert_eq!(stage.broker.depth(&format!("{}.info", stage.notifications)).await, None);
 }
