@@ -191,9 +191,28 @@ impl Metrics {
             ),
             registry: Arc::default(),
         };
+        metrics.show_zeros();
         let build: Family<VersionLabel, Gauge> = add(r, "build_info", "Always 1");
         build.get_or_create(&VersionLabel { version: env!("CARGO_PKG_VERSION") }).set(1);
         Self { registry: Arc::new(registry), ..metrics }
+    }
+
+    /// Each series with labels exists from the start: of one that appears with its first count,
+    /// nobody sees the rise.
+    fn show_zeros(&self) {
+        for method in METHODS.into_iter().chain(["other"]) {
+            drop(self.messages.get_or_create(&MethodLabel { method }));
+        }
+        for effect in ["applied", "unchanged", "stale", "refused"] {
+            drop(self.updates.get_or_create(&EffectLabel { effect }));
+        }
+        for class in CLASSES {
+            drop(self.dead_letters.get_or_create(&ClassLabel { class }));
+        }
+        for connection in [Connection::Broker, Connection::Notifications] {
+            let connection = connection.as_str();
+            drop(self.reconnects.get_or_create(&ConnectionLabel { connection }));
+        }
     }
 
     /// Counts a message that came in; a method that is not ours counts as `other`.
@@ -269,7 +288,7 @@ impl Metrics {
         self.queue_consumers.get_or_create(&label).set(show(consumers));
     }
 
-    /// Everything in the text format that Prometheus reads (OpenMetrics 1.0).
+    /// Everything as OpenMetrics 1.0 text.
     pub fn encode(&self, health: &Health) -> String {
         for (part, state) in health.parts() {
             let label = PartLabel { part: part.as_str() };
@@ -325,6 +344,9 @@ mod tests {
             "karbor_restore_messages_total{method=\"other\"} 2",
             "karbor_restore_messages_total{method=\"update_resource_status\"} 1",
             "karbor_restore_updates_total{effect=\"stale\"} 1",
+            "karbor_restore_dead_letters_total{class=\"MalformedMessage\"} 0",
+            "karbor_restore_dead_letters_total{class=\"InternalError\"} 0",
+            "karbor_restore_reconnects_total{connection=\"broker\"} 0",
             "karbor_restore_batches_total 1",
             "karbor_restore_commit_seconds_bucket{le=\"0.025\"} 1",
             "karbor_restore_notification_queue_depth{queue=\"notifications.info\"} 7",

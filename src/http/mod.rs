@@ -9,7 +9,7 @@
 //! | `/` | one line: what is served |
 //! | `/healthz` | 200 while the process lives |
 //! | `/readyz` | `{"ready": true}`, or 503 `{"ready": false, "reasons": [...]}` |
-//! | `/metrics` | OpenMetrics text |
+//! | `/metrics` | Prometheus text, or OpenMetrics for those that ask for it |
 //! | `/v1/PROJECT/restores` | Karbor's list: `{"restores": [...], "restores_links": [...]}` |
 //! | `/v1/PROJECT/restores/ID` | Karbor's `{"restore": {...}}` |
 //! | `/v1/PROJECT/restores/ID/resources` | ours: see [`shape`] |
@@ -19,6 +19,7 @@
 //! `Malformed request url`, as Karbor answers (`karbor/api/openstack/wsgi.py`); another project's
 //! restore gets 404. An admin's list is PROJECT's unless `all_tenants` is sent.
 
+mod exposition;
 mod fault;
 mod guard;
 mod health;
@@ -36,7 +37,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::{Method, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router, middleware};
@@ -46,6 +47,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
 use crate::store::Store;
+use exposition::Exposition;
 use fault::Fault;
 
 pub use health::{Health, Part};
@@ -155,9 +157,10 @@ async fn show_readiness(State(state): State<HttpState>) -> Response {
     }
 }
 
-async fn show_metrics(State(state): State<HttpState>) -> Response {
-    let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, content_type)], state.metrics.encode(&state.health)).into_response()
+async fn show_metrics(State(state): State<HttpState>, headers: HeaderMap) -> Response {
+    let exposition = Exposition::asked_by(&headers);
+    let page = exposition.write(state.metrics.encode(&state.health));
+    ([(header::CONTENT_TYPE, exposition.content_type())], page).into_response()
 }
 
 async fn describe() -> &'static str {

@@ -64,6 +64,28 @@ async fn probes_need_no_token_and_no_response_is_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn metrics_are_prometheus_text_unless_openmetrics_is_asked_for() {
+    let api = Api::start(Dialect::Sqlite, tokens()).await;
+    let text = api.ask("GET /metrics", "Host: any\r\n").await;
+    let head = text.head.to_ascii_lowercase();
+    assert!(head.contains("content-type: text/plain; version=0.0.4"), "{head}");
+    for line in text.body.lines().filter(|line| !line.starts_with('#')) {
+        let name = line.split(['{', ' ']).next().unwrap();
+        let family = ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end));
+        let has_type = |name: &str| text.body.contains(&format!("# TYPE {name} "));
+        assert!(has_type(name) || family.is_some_and(has_type), "{line} has no type");
+    }
+    assert!(text.body.contains("# TYPE karbor_restore_batches_total counter\n"), "{}", text.body);
+    assert!(!text.body.contains("# EOF"), "{}", text.body);
+
+    let asked = "Host: any\r\nAccept: application/openmetrics-text;version=1.0.0\r\n";
+    let open = api.ask("GET /metrics", asked).await;
+    let head = open.head.to_ascii_lowercase();
+    assert!(head.contains("content-type: application/openmetrics-text; version=1.0.0"), "{head}");
+    assert!(open.body.ends_with("# EOF\n"), "{}", open.body);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_cannot_be_used_is_no_secret_leak() {
     let api = Api::start(Dialect::Sqlite, tokens()).await;
     api.database.execute("DROP TABLE restore_states").await;
