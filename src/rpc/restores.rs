@@ -4,6 +4,7 @@
 //! validated before anything is done, and a bad one is named by its index, counted from 0.
 
 use serde_json::{Map, Value};
+use tracing::warn;
 
 use super::RpcError;
 use super::arguments::{Signature, optional_object, optional_text, printable, sequence, text};
@@ -91,9 +92,10 @@ impl Rules<'_> {
     }
 
     fn read_restore(&self, fields: &Args) -> Result<NewRestore, String> {
+        let id = read_restore_id(fields, "id")?;
         let status = read_restore_status(fields)?;
         let most = usize::try_from(self.limits.resources_per_restore).unwrap_or(usize::MAX);
-        let resources = self.read_dictionaries(fields)?;
+        let resources = self.read_dictionaries(id, fields)?;
         if resources.len() > most {
             let limit = self.limits.resources_per_restore;
             return Err(match RpcError::from(Refusal::TooManyResources { limit }) {
@@ -103,7 +105,7 @@ impl Rules<'_> {
         }
         let short = |name: &str, most| printable(text(fields, name)?, name, 1, most);
         Ok(NewRestore {
-            id: read_restore_id(fields, "id")?,
+            id,
             project_id: short("project_id", 255)?,
             provider_id: short("provider_id", 36)?,
             checkpoint_id: short("checkpoint_id", 36)?,
@@ -117,18 +119,24 @@ impl Rules<'_> {
     }
 
     /// The dictionaries of a restore, as updates without sequence. A reason without a status is
-    /// of a resource of which nothing else was said.
-    fn read_dictionaries(&self, fields: &Args) -> Result<Vec<ResourceUpdate>, String> {
+    /// of a resource of which nothing else was said. A key that is none is left out, as in
+    /// Karbor's columns: the restore is worth more than one odd entry.
+    fn read_dictionaries(
+        &self,
+        id: RestoreId,
+        fields: &Args,
+    ) -> Result<Vec<ResourceUpdate>, String> {
         let empty = Map::new();
         let statuses = optional_object(fields, "resources_status")?.unwrap_or(&empty);
         let reasons = optional_object(fields, "resources_reason")?.unwrap_or(&empty);
         let reasons_alone = reasons.keys().filter(|key| !statuses.contains_key(*key));
         let mut updates = Vec::with_capacity(statuses.len());
+        let mut left_out = 0_usize;
         for key_text in statuses.keys().chain(reasons_alone) {
-            // The key is not repeated: it is what was sent, and it may be long.
-            let key: ResourceKey = key_text
-                .parse()
-                .map_err(|e| format!("a key of `resources_status` or `resources_reason`: {e}"))?;
+            let Ok(key) = key_text.parse::<ResourceKey>() else {
+                left_out += 1;
+                continue;
+            };
             let reason = optional_text(reasons, key_text)
                 .map_err(|_| format!("the reason of `{key}` must be a text"))?
                 .and_then(|reason| clean_reason(reason, self.limits.reason_chars));
@@ -149,6 +157,14 @@ impl Rules<'_> {
                 source_id: None,
                 name: None,
             });
+        }
+        if left_out > 0 {
+            // The keys are not repeated: they are anybody's text, and may be long.
+            warn!(
+                restore_id = %id,
+                left_out,
+                "entries of a restore's dictionaries are left out: their keys are not TYPE#ID"
+            );
         }
         Ok(updates)
     }
