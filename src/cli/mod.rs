@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Parser as _;
+use tracing::warn;
 
 use crate::settings::{Settings, SettingsError};
 use crate::store::{Adoption, Store};
@@ -51,12 +52,12 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let settings = Settings::load(&arguments.config_files())?;
     match arguments.command {
         Command::Serve { no_migrate, .. } => {
-            start_logging(&settings.log)?;
+            start_log(&settings)?;
             let migrate = if no_migrate { Migrate::Not } else { Migrate::First };
             serve::run(&settings, migrate).await
         }
         Command::Migrate { adopt, dry_run, .. } => {
-            start_logging(&settings.log)?;
+            start_log(&settings)?;
             let adoption = match (adopt, dry_run) {
                 (false, _) => None,
                 (true, false) => Some(Adoption::Real),
@@ -66,7 +67,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         }
         Command::Config(command) => config::run(&settings, &command),
         Command::Show { id, output, .. } => {
-            start_logging(&settings.log)?;
+            start_log(&settings)?;
             show::run(&Store::new(settings.store_options()?)?, id, output).await
         }
         // The demonstration has settings of its own, and speaks for itself.
@@ -74,6 +75,15 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
             demo::run(transport_url, database_url).await
         }
     }
+}
+
+/// Starts the log, and says in it what the settings' reader noticed.
+fn start_log(settings: &Settings) -> anyhow::Result<()> {
+    start_logging(&settings.log)?;
+    for warning in settings.warnings() {
+        warn!("{warning}");
+    }
+    Ok(())
 }
 
 /// 2 for settings that cannot be used, 1 for anything else.

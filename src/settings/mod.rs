@@ -7,6 +7,7 @@
 
 mod check;
 mod error;
+mod misspelt;
 mod room;
 mod rule;
 mod section;
@@ -57,6 +58,8 @@ pub struct Settings {
     pub shutdown: ShutdownSettings,
     #[serde(skip)]
     shown: String,
+    #[serde(skip)]
+    warnings: Vec<String>,
 }
 
 impl Settings {
@@ -85,6 +88,7 @@ impl Settings {
             .try_into()
             .expect("the rules accept only what the sections hold");
         settings.shown = show::to_toml(&gathered);
+        settings.warnings = gathered.warnings().to_vec();
         Ok(settings)
     }
 
@@ -92,6 +96,11 @@ impl Settings {
     /// default.
     pub fn show(&self) -> &str {
         &self.shown
+    }
+
+    /// What the operator should know at start: variables that look like settings and are not read.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// The database's URL.

@@ -32,6 +32,9 @@ pub(super) fn to_toml(settings: &Gathered) -> String {
         }
         shown.push('\n');
     }
+    for warning in settings.warnings() {
+        push(&mut shown, format_args!("\n# {warning}\n"));
+    }
     shown
 }
 

@@ -8,9 +8,11 @@ use std::path::{Path, PathBuf};
 use config::{ConfigError, Map, Value, ValueKind};
 
 use super::error::{SettingsError, Source};
+use super::misspelt;
 use super::rule::{RULES, Rule};
 
-const PREFIX: &str = "KARBOR_RESTORE__";
+/// What the environment variables of settings begin with.
+pub(super) const PREFIX: &str = "KARBOR_RESTORE__";
 const DEFAULTS: &str = include_str!("../../config/default.toml");
 
 /// The environment variable of a setting.
@@ -22,6 +24,7 @@ pub(super) fn variable(key: &str) -> String {
 #[derive(Default)]
 pub(super) struct Gathered {
     values: BTreeMap<String, (toml::Value, Source)>,
+    warnings: Vec<String>,
 }
 
 impl Gathered {
@@ -38,6 +41,11 @@ impl Gathered {
     /// A setting's value.
     pub fn value(&self, key: &str) -> Option<&toml::Value> {
         self.values.get(key).map(|(value, _)| value)
+    }
+
+    /// What the operator should know, though nothing is wrong with what is set.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// Replaces a setting's text; where it was set stays.
@@ -83,13 +91,15 @@ pub(super) fn gather(
         let text = read_file(path, "--config")?;
         builder = builder.add_source(Layer::parse(&Source::File(path.clone()), &text)?);
     }
+    let mut warnings = Vec::new();
     for (name, text) in environment {
         if let Some(rest) = name.strip_prefix(PREFIX) {
             builder = builder.add_source(Layer::of_variable(&name, rest, &text)?);
         }
+        warnings.extend(misspelt::warning(&name));
     }
     let merged = builder.build().expect("layers are tables in memory").cache;
-    check(merged)
+    Ok(Gathered { warnings, ..check(merged)? })
 }
 
 /// Reads a file that `given_by` names.

@@ -38,6 +38,20 @@ async fn an_unreadable_settings_file_ends_with_code_2_and_is_named() {
 }
 
 #[tokio::test]
+async fn a_variable_with_an_underscore_too_few_is_named_with_its_right_spelling() {
+    let stage = Stage::new(Kind::Sqlite).await;
+    let misspelt = |name| stage.worker(name).set_variable("KARBOR_RESTORE_LOG_FORMAT", "hunter2");
+    for arguments in [&["migrate"][..], &["config", "show"]] {
+        let output = misspelt("w1").run(arguments).await;
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+        for word in ["`KARBOR_RESTORE_LOG_FORMAT`", "`KARBOR_RESTORE__LOG__FORMAT`"] {
+            assert!(said(&output).contains(word), "{}", said(&output));
+        }
+        assert!(!said(&output).contains("hunter2"), "{}", said(&output));
+    }
+}
+
+#[tokio::test]
 async fn bad_usage_ends_with_code_2() {
     let stage = Stage::new(Kind::Sqlite).await;
     assert_eq!(stage.worker("w1").run(&["explode"]).await.status.code(), Some(2));

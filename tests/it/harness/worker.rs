@@ -34,6 +34,12 @@ impl WorkerBuilder {
         self
     }
 
+    /// Sets a variable by its whole name, whether it is one of the worker's or not.
+    pub fn set_variable(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.settings.insert(name.to_owned(), value.into());
+        self
+    }
+
     /// Starts `serve` and waits until it is ready.
     pub async fn start(self) -> Worker {
         let worker = self.spawn();
