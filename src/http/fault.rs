@@ -88,7 +88,7 @@ impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
         let cause = std::error::Error::source(&error).map(ToString::to_string);
         match error {
-            StoreError::Transient { .. } | StoreError::Doubt { .. } => {
+            StoreError::Transient { .. } | StoreError::Doubt { .. } | StoreError::Denied { .. } => {
                 tracing::warn!(%error, cause, "a REST request could not be answered");
                 let message = "The database does not answer. Try again later.";
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, message)

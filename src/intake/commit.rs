@@ -106,7 +106,7 @@ impl Committer {
                     info!(cause = %with_causes(&error), "beginning anew as another publisher");
                     self.lane.abandon();
                 }
-                StoreError::Fatal { .. } => {
+                StoreError::Fatal { .. } | StoreError::Denied { .. } => {
                     error!(cause = %with_causes(&error), "the database cannot be used; trying again");
                     pauses.pause().await;
                 }

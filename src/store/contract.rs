@@ -239,6 +239,16 @@ pub enum StoreError {
     /// This publisher was closed by another worker: become a new one and do the batch again.
     #[error("this publisher was closed by another worker")]
     Fenced,
+    /// The database does not let this worker in: a wrong password, a user or a database that is
+    /// not there. Somebody must act, here or there; a worker that runs tries again.
+    #[error("the database refuses the login: {act}")]
+    Denied {
+        /// What was being done.
+        act: &'static str,
+        /// The database's words.
+        #[source]
+        source: DatabaseFault,
+    },
     /// It will not get better by itself: a missing table, a missing permission, a newer schema.
     #[error("the database cannot be used: {act}")]
     Fatal {

@@ -17,6 +17,8 @@ pub(crate) enum FaultClass {
     Transient,
     /// The data is at fault.
     Refused,
+    /// The server does not let us in: password, user, database.
+    Denied,
     /// It will not get better by itself.
     Fatal,
 }
@@ -62,6 +64,7 @@ impl Fault {
             FaultClass::Lost | FaultClass::Transient => StoreError::Transient { act, source },
             FaultClass::Silent => StoreError::Doubt { act, source },
             FaultClass::Refused => StoreError::Refused { act, source },
+            FaultClass::Denied => StoreError::Denied { act, source },
             FaultClass::Fatal => StoreError::Fatal { act, source },
         }
     }
@@ -77,7 +80,7 @@ impl Fault {
 
 /// Reads an SQLSTATE of PostgreSQL.
 pub(crate) fn by_sqlstate(code: &str, message: &str) -> Fault {
-    use FaultClass::{Fatal, Lost, Refused, Transient};
+    use FaultClass::{Denied, Fatal, Lost, Refused, Transient};
     let class = match (code, code.get(..2).unwrap_or_default()) {
         // Ended by an administrator or the idle timeout; a statement the server forgot or that a
         // migration made stale: all need a new connection.
@@ -85,7 +88,8 @@ pub(crate) fn by_sqlstate(code: &str, message: &str) -> Fault {
             Lost
         }
         (_, "25" | "40" | "53" | "55" | "57" | "58") => Transient,
-        ("XX001" | "XX002", _) | (_, "28" | "3D" | "3F" | "42" | "F0") => Fatal,
+        (_, "28" | "3D") => Denied,
+        ("XX001" | "XX002", _) | (_, "3F" | "42" | "F0") => Fatal,
         _ => Refused,
     };
     Fault::new(class, format!("SQLSTATE {code}: {}", without_values(class, message)))
@@ -93,7 +97,7 @@ pub(crate) fn by_sqlstate(code: &str, message: &str) -> Fault {
 
 /// Reads an error number of MySQL or MariaDB.
 pub(crate) fn by_mysql_number(number: i64, message: &str) -> Fault {
-    use FaultClass::{Fatal, Lost, Refused, Transient};
+    use FaultClass::{Denied, Fatal, Lost, Refused, Transient};
     let class = match number {
         // Killed, idle for too long, packets out of step.
         1053 | 1152..=1152 | 1154..=1161 | 1184 | 1927 | 4031 => Lost,
@@ -101,7 +105,9 @@ pub(crate) fn by_mysql_number(number: i64, message: &str) -> Fault {
         // server during a fail-over, Galera not ready.
         1015 | 1020 | 1021 | 1030 | 1037 | 1038 | 1040 | 1041 | 1047 | 1114 | 1180 | 1203
         | 1205 | 1206 | 1213 | 1226 | 1290 | 1317 | 1792 | 1836 | 1969 | 3024 | 3572 => Transient,
-        1044 | 1045 | 1049 | 1054 | 1064 | 1130 | 1142 | 1143 | 1146 | 1227 | 1305 | 1698 => Fatal,
+        // Locked accounts and expired passwords too.
+        1044 | 1045 | 1049 | 1130 | 1698 | 1862 | 3118 | 4151 => Denied,
+        1054 | 1064 | 1142 | 1143 | 1146 | 1227 | 1305 => Fatal,
         _ => Refused,
     };
     Fault::new(class, format!("error {number}: {}", without_values(class, message)))
@@ -180,6 +186,15 @@ mod tests {
         }
         assert_eq!(by_mysql_number(1406, "Data too long").class, FaultClass::Refused);
         assert_eq!(by_sqlite_words("database is locked").class, FaultClass::Transient);
+    }
+
+    #[test]
+    fn a_refused_login_is_told_from_what_never_gets_better() {
+        assert_eq!(by_sqlstate("28P01", "password").class, FaultClass::Denied);
+        assert_eq!(by_sqlstate("3D000", "no database").class, FaultClass::Denied);
+        assert_eq!(by_mysql_number(1045, "Access denied").class, FaultClass::Denied);
+        let fault = by_mysql_number(1049, "Unknown database").while_opening();
+        assert!(matches!(fault.before_commit("opening"), StoreError::Denied { .. }));
     }
 
     #[test]

@@ -83,12 +83,20 @@ impl MigrateError {
         match self {
             Self::Store(StoreError::Transient { .. } | StoreError::Doubt { .. }) => true,
             Self::Store(
-                StoreError::Refused { .. } | StoreError::Fenced | StoreError::Fatal { .. },
+                StoreError::Refused { .. }
+                | StoreError::Fenced
+                | StoreError::Denied { .. }
+                | StoreError::Fatal { .. },
             )
             | Self::NeedsAdoption
             | Self::NothingToAdopt(_)
             | Self::NewerSchema { .. } => false,
         }
+    }
+
+    /// Whether the database refused the login.
+    pub fn is_denied(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Denied { .. }))
     }
 }
 

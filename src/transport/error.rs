@@ -11,6 +11,15 @@ pub enum TransportError {
         /// What the last attempt met.
         reason: String,
     },
+    /// The broker does not let this user in, or not into this virtual host; the driver tries again
+    /// by itself.
+    #[error("the broker at {address} refuses the login: {reason}")]
+    Denied {
+        /// `host:port`.
+        address: String,
+        /// The broker's own words.
+        reason: String,
+    },
     /// The broker refused a declaration, a consumer or a permission.
     #[error("the broker refuses {what}: {reason}")]
     Refused {

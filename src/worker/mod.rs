@@ -203,6 +203,14 @@ async fn prepare_database(store: &Store, migrate: Migrate, health: &Health) -> a
                 health.set(Part::Database, Err(cause));
                 pauses.pause().await;
             }
+            // A password may be wrong here or there, and be mended there: the broker's is waited
+            // for in the same way.
+            Err(error) if error.is_denied() => {
+                let cause = with_causes(&error);
+                error!(cause, "the database refuses the login; trying again");
+                health.set(Part::Database, Err(cause));
+                pauses.pause().await;
+            }
             Err(error) => return Err(error.into()),
         }
     }

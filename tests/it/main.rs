@@ -13,6 +13,7 @@ mod e2e_early;
 mod e2e_faults;
 mod e2e_heartbeats;
 mod e2e_karbor;
+mod e2e_logins;
 mod e2e_notifications;
 mod e2e_process;
 mod e2e_python;

@@ -5,16 +5,16 @@
 //! and shut down when a [`Session`] goes, which ends that thread. Never retries: that is the
 //! supervisor's.
 
-use std::io::ErrorKind;
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::AsFd;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::Stream;
+use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
 use lapin::tcp::AsyncTcpStream;
 use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
-use lapin::{Connection, ConnectionProperties, Event};
+use lapin::{Connection, ConnectionProperties, ErrorKind, Event};
 use secrecy::ExposeSecret;
 use tokio::time::timeout;
 
@@ -91,7 +91,7 @@ pub(super) async fn dial(
                 let stream = AsyncTcpStream::connect(&runtime, addresses).await?;
                 if let AsyncTcpStream::Plain(plain) = &stream {
                     let second = plain.get_ref().as_fd().try_clone_to_owned()?;
-                    let kept = kept.upgrade().ok_or(ErrorKind::ConnectionAborted)?;
+                    let kept = kept.upgrade().ok_or(std::io::ErrorKind::ConnectionAborted)?;
                     let _ = kept.set(TcpStream::from(second));
                 }
                 match &tls {
@@ -106,6 +106,9 @@ pub(super) async fn dial(
     );
     match timeout(CONNECT_TIMEOUT, connecting).await {
         Ok(Ok(connection)) => Ok(Session { connection, _socket: socket }),
+        Ok(Err(error)) if is_denial(&error) => {
+            Err(TransportError::Denied { address: host.to_string(), reason: describe(&error) })
+        }
         Ok(Err(error)) => Err(unreachable(describe(&error))),
         Err(_) => Err(unreachable(format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()))),
     }
@@ -127,6 +130,17 @@ impl Session {
         // Both outcomes end in the cut of the socket.
         let _ = timeout(CLOSE_TIMEOUT, self.connection.close(200, "OK".into())).await;
     }
+}
+
+/// Whether the broker answered, and said no: to the user and password (403) or to the virtual host
+/// (530).
+fn is_denial(error: &lapin::Error) -> bool {
+    let ErrorKind::ProtocolError(error) = error.kind() else { return false };
+    matches!(
+        error.kind(),
+        AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED)
+            | AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED)
+    )
 }
 
 /// What went wrong, in the broker's words where there are any. lapin's errors hold no password.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tokio::time::timeout;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::RabbitOptions;
 use super::connection::{Session, dial};
@@ -116,7 +116,11 @@ impl Supervisor {
         if self.warned_at.is_none_or(|at| at.elapsed() >= BETWEEN_WARNINGS) {
             self.warned_at = Some(Instant::now());
             let (host, port) = (&self.host().host, self.host().port);
-            warn!(connection = self.name, host, port, %error, "cannot connect to the broker");
+            if matches!(error, TransportError::Denied { .. }) {
+                error!(connection = self.name, host, port, %error, "cannot connect to the broker");
+            } else {
+                warn!(connection = self.name, host, port, %error, "cannot connect to the broker");
+            }
         }
         self.link.send_replace(Link::Down(error.to_string()));
         self.next_host = (self.next_host + 1) % self.target.url.hosts.len();
