@@ -35,14 +35,22 @@ pub struct Committer {
     lane: Lane,
     metrics: Metrics,
     draining: CancellationToken,
+    given_up: CancellationToken,
     /// Since when a draining worker has been without its database.
     without_database: Option<Instant>,
 }
 
 impl Committer {
-    /// A committer that hands its events to `lane`.
-    pub fn new(store: Store, lane: Lane, metrics: Metrics, draining: CancellationToken) -> Self {
-        Self { store, lane, metrics, draining, without_database: None }
+    /// A committer that hands its events to `lane`. While `draining` a database that fails is
+    /// tried for a few seconds; once `given_up`, nothing is waited for.
+    pub fn new(
+        store: Store,
+        lane: Lane,
+        metrics: Metrics,
+        draining: CancellationToken,
+        given_up: CancellationToken,
+    ) -> Self {
+        Self { store, lane, metrics, draining, given_up, without_database: None }
     }
 
     /// Commits `items` in order and hands their events on. Gives the items back with one result
@@ -84,7 +92,17 @@ impl Committer {
     ) -> Result<(Vec<BatchItem>, Result<Vec<Outcome>, DatabaseFault>), GivenUp> {
         let mut pauses = Pauses::default();
         loop {
-            let (returned, result) = self.try_once(part).await;
+            let given_up = self.given_up.clone();
+            let (returned, result) = tokio::select! {
+                biased;
+                // The transaction goes on by itself, and may yet commit: what is delivered again
+                // finds it so, and another publishes its events.
+                () = given_up.cancelled() => {
+                    warn!("the database does not answer; what is held is given back");
+                    return Err(GivenUp);
+                }
+                tried = self.try_once(part) => tried,
+            };
             part = returned;
             let error = match result {
                 Ok(outcomes) => {

@@ -25,10 +25,15 @@ pub(super) async fn get_restore(
     dispatched: &Dispatched,
     id: RestoreId,
     draining: &CancellationToken,
+    given_up: &CancellationToken,
 ) -> Result<Option<Message>, Failed> {
     let mut pauses = Pauses::default();
     let found = loop {
-        match store.restore_view(id).await {
+        let read = tokio::select! {
+            () = given_up.cancelled() => return Err(Failed::GivenUp),
+            read = store.restore_view(id) => read,
+        };
+        match read {
             Ok(found) => break Ok(found),
             Err(StoreError::Refused { .. }) => break Err(database_refusal()),
             Err(error) => {

@@ -45,6 +45,8 @@ pub struct Parts {
     pub metrics: Metrics,
     /// Cancelled when no new message is to be taken.
     pub draining: CancellationToken,
+    /// Cancelled when the database is not to be waited for any more.
+    pub given_up: CancellationToken,
 }
 
 /// Takes, commits and settles deliveries until `draining` is cancelled and all that was taken is
@@ -73,6 +75,7 @@ pub async fn run(parts: Parts) {
         limits: *parts.dispatcher.limits(),
         metrics: parts.metrics,
         draining: parts.draining.clone(),
+        given_up: parts.given_up,
         reads: TaskTracker::new(),
     };
     let cancel = tokio::spawn(async move {
@@ -102,6 +105,7 @@ struct Intake {
     limits: Limits,
     metrics: Metrics,
     draining: CancellationToken,
+    given_up: CancellationToken,
     reads: TaskTracker,
 }
 
@@ -147,11 +151,12 @@ impl Intake {
 
     /// Reads beside the next batches: a slow answer holds up nobody.
     fn read(&self, work: Work, id: RestoreId) {
-        let (store, draining) = (self.store.clone(), self.draining.clone());
+        let store = self.store.clone();
+        let (draining, given_up) = (self.draining.clone(), self.given_up.clone());
         let (answers, settler) = (self.answers.clone(), self.settler.clone());
         let (acker, rejects) = (self.acker.clone(), self.rejects.clone());
         self.reads.spawn(async move {
-            match read::get_restore(&store, &work.dispatched, id, &draining).await {
+            match read::get_restore(&store, &work.dispatched, id, &draining, &given_up).await {
                 Ok(Some(answer)) => answers.send(answer, work.tag),
                 Ok(None) => settler.acknowledge(vec![work.tag]),
                 Err(read::Failed::Error(error)) => {

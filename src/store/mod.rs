@@ -76,6 +76,13 @@ impl Store {
         self
     }
 
+    /// Whether the database answers a new connection, even if only to refuse it; whatever those of
+    /// the pools wait for.
+    pub async fn answers(&self) -> bool {
+        let opened = self.pools.opener().open().await;
+        !matches!(opened, Err(fault) if fault.ends_connection())
+    }
+
     /// Which database it is.
     pub fn dialect(&self) -> Dialect {
         self.pools.dialect

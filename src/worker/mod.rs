@@ -7,11 +7,14 @@
 //! ```
 
 mod brokers;
+mod last_wait;
+mod links;
 mod listeners;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
@@ -27,7 +30,7 @@ use crate::rpc::{Dispatcher, Notifier};
 use crate::settings::Settings;
 use crate::shutdown::Signals;
 use crate::store::{MigrateError, Store};
-use crate::transport::{ConsumerSpec, Link};
+use crate::transport::ConsumerSpec;
 use crate::{intake, keeper};
 
 pub use brokers::Brokers;
@@ -94,6 +97,7 @@ async fn run(
     let target = settings.target();
     let notifier = Arc::new(Notifier::new(settings.notifier()));
     let watchers = TaskTracker::new();
+    let given_up = last_wait::begin(store.clone(), draining.clone());
 
     let answers = brokers.requests.publisher("answers", target.topology());
     let sink = Sink {
@@ -117,7 +121,8 @@ async fn run(
     };
     let dispatcher = Arc::new(Dispatcher::new(Arc::new(settings.aliases()?), settings.limits()));
     let committer = |lane: &Lane| {
-        Committer::new(store.clone(), lane.clone(), metrics.clone(), draining.clone())
+        let (draining, given_up) = (draining.clone(), given_up.clone());
+        Committer::new(store.clone(), lane.clone(), metrics.clone(), draining, given_up)
     };
 
     let keeper_ending = CancellationToken::new();
@@ -153,9 +158,7 @@ async fn run(
         (answers.link(), Part::Broker, Connection::Broker),
         (sink.publisher.link(), Part::Notifications, Connection::Notifications),
     ];
-    for (link, part, connection) in links {
-        watchers.spawn(watch_link(link, part, health.clone(), connection, metrics.clone()));
-    }
+    links::watch(&watchers, links, &health, &metrics);
     info!(host, topic = settings.messaging.topic, "starting to consume");
 
     intake::run(intake::Parts {
@@ -172,19 +175,26 @@ async fn run(
         },
         metrics,
         draining,
+        given_up: given_up.clone(),
     })
     .await;
-    intake_lane.finish().await;
-    keeper_ending.cancel();
-    if let Err(panic) = keeper.await {
-        error!(%panic, "the keeper ended by itself");
-    }
-    keeper_lane.finish().await;
+    last_wait::finish(&given_up, async {
+        intake_lane.finish().await;
+        end_keeper(&keeper_ending, keeper).await;
+        keeper_lane.finish().await;
+    })
+    .await;
     acker.close().await;
     answers.close().await;
     sink.publisher.close().await;
-    info!("everything taken is finished");
     Ok(())
+}
+
+async fn end_keeper(ending: &CancellationToken, keeper: JoinHandle<()>) {
+    ending.cancel();
+    if let Err(panic) = keeper.await {
+        error!(%panic, "the keeper ended by itself");
+    }
 }
 
 /// Waits for the database, and brings its schema up to date.
@@ -224,32 +234,4 @@ async fn prepare_database(store: &Store, migrate: Migrate, health: &Health) -> a
         Err(error) => warn!(%error, "cannot read the database's durability settings"),
     }
     Ok(())
-}
-
-/// Keeps `/readyz` up to date with a connection, and counts how often it was made again.
-async fn watch_link(
-    mut link: tokio::sync::watch::Receiver<Link>,
-    part: Part,
-    health: Health,
-    connection: Connection,
-    metrics: Metrics,
-) {
-    let mut lost = false;
-    let mut was_up = false;
-    loop {
-        let state = match &*link.borrow_and_update() {
-            Link::Up => Ok(()),
-            Link::Down(why) => Err(why.clone()),
-            Link::Blocked(why) => Err(format!("the broker takes no messages: {why}")),
-        };
-        if state.is_ok() && std::mem::take(&mut lost) {
-            metrics.count_reconnect(connection);
-        }
-        was_up |= state.is_ok();
-        lost |= was_up && matches!(&*link.borrow(), Link::Down(_));
-        health.set(part, state);
-        if link.changed().await.is_err() {
-            return;
-        }
-    }
 }

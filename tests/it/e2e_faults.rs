@@ -203,3 +203,38 @@ async fn sigterm_while_the_database_is_away_gives_back_what_was_taken() {
     })
     .await;
 }
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sigterm_while_the_database_is_silent_gives_back_what_was_taken(
+    #[values(Kind::Postgresql, Kind::Mysql)] kind: Kind,
+) {
+    let stage = Stage::new(kind).await;
+    let proxy = Proxy::start(&proxied::server(stage.database.url())).await;
+    let url = proxied::url(stage.database.url(), &proxy);
+    let mut worker = stage.worker("w1").set("DATABASE__URL", url).start().await;
+    let restore_id = stage.record_restore().await;
+
+    proxy.freeze();
+    let update = |n| Request::resource(&restore_id, &format!("volume-{n}"), "available", None);
+    stage.cast_all(&(0..50).map(update).collect::<Vec<_>>()).await;
+    eventually("all are taken", || async {
+        let depth = stage.broker.depth(&stage.topic).await;
+        if depth == Some((0, 1)) { Ok(()) } else { Err(format!("{depth:?}")) }
+    })
+    .await;
+    worker.signal("TERM");
+    assert_eq!(worker.ended().await.code(), Some(0));
+
+    // Not by the deadline of the whole end, which cuts off whatever is left.
+    let log = worker.log();
+    assert!(!log.contains("not everything is finished in time"), "{log}");
+    assert!(log.contains("given back"), "{log}");
+    eventually("all are back in the queue", || async {
+        match stage.broker.depth(&stage.topic).await {
+            Some((50, 0)) => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+}
