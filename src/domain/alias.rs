@@ -6,7 +6,7 @@
 //! whatever is named an error is `error`, all between is `restoring`. Never guesses: a text that
 //! is neither a status nor an alias is refused.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::ResourceStatus;
@@ -199,6 +199,11 @@ impl AliasTable {
             aliases.insert(alias.to_lowercase(), status);
         }
         Ok(table)
+    }
+
+    /// Every alias in force, lower-case, in the order of their texts, and what it means.
+    pub fn entries(&self) -> BTreeMap<&str, ResourceStatus> {
+        self.aliases.iter().map(|(alias, status)| (alias.as_str(), *status)).collect()
     }
 
     /// What `text` means, the five words and the aliases alike in any case.

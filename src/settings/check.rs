@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::error::{SettingsError, Source};
 use super::source::{Gathered, read_file};
-use crate::domain::AliasTable;
+use crate::domain::{AliasTable, BadAlias};
 use crate::transport::url::TransportUrl;
 
 /// Settings that may come from the file that `KEY_file` names.
@@ -139,14 +139,18 @@ fn check_access(settings: &Gathered) -> Result<(), SettingsError> {
 }
 
 fn check_aliases(settings: &Gathered) -> Result<(), SettingsError> {
-    let aliases = settings.value("statuses.aliases").and_then(|table| table.as_table());
-    let pairs = aliases.into_iter().flatten().filter_map(|(alias, meaning)| {
-        meaning.as_str().map(|meaning| (alias.clone(), meaning.to_owned()))
-    });
-    AliasTable::new(pairs).map(drop).map_err(|reason| SettingsError::Alias {
+    aliases(settings).map(drop).map_err(|reason| SettingsError::Alias {
         source_name: settings.source("statuses.aliases"),
         reason,
     })
+}
+
+/// The aliases in force: those set and the built-in ones.
+pub(super) fn aliases(settings: &Gathered) -> Result<AliasTable, BadAlias> {
+    let set = settings.value("statuses.aliases").and_then(|table| table.as_table());
+    AliasTable::new(set.into_iter().flatten().filter_map(|(alias, meaning)| {
+        meaning.as_str().map(|meaning| (alias.clone(), meaning.to_owned()))
+    }))
 }
 
 /// Whether a source is worth naming beside a value.

@@ -1,13 +1,18 @@
 //! The settings in force, as `config show` prints them: TOML that could be given back as a
 //! `--config` file but for its secrets, which are hidden.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::check::{SECRETS, is_set};
+use super::check::{SECRETS, aliases, is_set};
+use super::error::Source;
 use super::rule::RULES;
 use super::source::Gathered;
 use crate::domain::mask_passwords;
 use crate::transport::url::TransportUrl;
+
+/// A section of its own, since its keys are anybody's.
+const ALIASES: &str = "statuses.aliases";
 
 /// All settings, a section after the other.
 pub(super) fn to_toml(settings: &Gathered) -> String {
@@ -16,26 +21,47 @@ pub(super) fn to_toml(settings: &Gathered) -> String {
     for (section, key, _) in RULES {
         let name = format!("{section}.{key}");
         let Some(value) = settings.value(&name) else { continue };
-        if *section != last_section {
+        let header = if name == ALIASES { ALIASES } else { section };
+        if header != last_section {
             let gap = if last_section.is_empty() { "" } else { "\n" };
-            push(&mut shown, format_args!("{gap}[{section}]\n"));
-            last_section = section;
+            push(&mut shown, format_args!("{gap}[{header}]\n"));
+            last_section = header;
+        }
+        if name == ALIASES {
+            push_aliases(&mut shown, settings, value);
+            continue;
         }
         let value = match value.as_str() {
             Some(url) if SECRETS.contains(&name.as_str()) => hide_password(url).into(),
             _ => value.clone(),
         };
         push(&mut shown, format_args!("{key} = {value}"));
-        let source = settings.source(&name);
-        if is_set(&source) {
-            push(&mut shown, format_args!("  # {source}"));
-        }
-        shown.push('\n');
+        push_source(&mut shown, &settings.source(&name));
     }
     for warning in settings.warnings() {
         push(&mut shown, format_args!("\n# {warning}\n"));
     }
     shown
+}
+
+/// Each alias in force, the built-in ones too.
+fn push_aliases(shown: &mut String, settings: &Gathered, set: &toml::Value) {
+    let aliases = aliases(settings).expect("they were checked before");
+    let set = set.as_table().into_iter().flat_map(toml::Table::keys);
+    let set: BTreeSet<String> = set.map(|alias| alias.to_lowercase()).collect();
+    for (alias, meaning) in aliases.entries() {
+        let key = toml::Value::from(alias);
+        push(shown, format_args!("{key} = \"{}\"", meaning.as_str()));
+        let source = if set.contains(alias) { settings.source(ALIASES) } else { Source::Default };
+        push_source(shown, &source);
+    }
+}
+
+fn push_source(shown: &mut String, source: &Source) {
+    if is_set(source) {
+        push(shown, format_args!("  # {source}"));
+    }
+    shown.push('\n');
 }
 
 fn push(shown: &mut String, text: std::fmt::Arguments<'_>) {
@@ -55,26 +81,16 @@ fn hide_password(url: &str) -> String {
         let hosts: Vec<String> = rest[..end].split(',').map(hide_credentials).collect();
         return format!("{scheme}://{}{}", hosts.join(","), &rest[end..]);
     }
-    let hidden = match rest.rsplit_once('@') {
-        Some((credentials, address)) => {
-            let user = credentials.split_once(':').map_or(credentials, |(user, _)| user);
-            let user = if user.contains(['/', '@']) { "" } else { user };
-            format!("{scheme}://{user}:***@{address}")
-        }
-        None => url.to_owned(),
-    };
-    mask_passwords(&hidden).into_owned()
+    mask_passwords(&format!("{scheme}://{}", hide_credentials(rest))).into_owned()
 }
 
-/// `user:password@host` with the password hidden.
-fn hide_credentials(host: &str) -> String {
-    match host.rsplit_once('@') {
-        Some((credentials, address)) => {
-            let user = credentials.split_once(':').map_or(credentials, |(user, _)| user);
-            format!("{user}:***@{address}")
-        }
-        None => host.to_owned(),
-    }
+/// `user:password@host...` with the password hidden.
+fn hide_credentials(text: &str) -> String {
+    let Some((credentials, address)) = text.rsplit_once('@') else { return text.to_owned() };
+    let user = credentials.split_once(':').map_or(credentials, |(user, _)| user);
+    // No user, but a piece of what was meant as a password.
+    let user = if user.contains(['/', '@']) { "" } else { user };
+    format!("{user}:***@{address}")
 }
 
 #[cfg(test)]

@@ -303,3 +303,19 @@ fn what_a_broker_url_says_wins() {
     assert!(!settings.notifier().amqp_durable_queues);
     assert_eq!(settings.rabbit_options().tls.verification, rabbit::Verification::Off);
 }
+
+#[test]
+fn every_alias_in_force_is_shown_with_where_it_was_set() {
+    let set = file("[statuses.aliases]\n'In-Use' = 'restoring'\n'odd \"one\"' = 'error'");
+    let settings = load(&[&set], &[]).unwrap();
+    let shown = settings.show();
+    let lines: Vec<&str> = shown.lines().collect();
+    for line in ["[statuses.aliases]", "\"active\" = \"available\""] {
+        assert!(lines.contains(&line), "`{line}` is not in\n{shown}");
+    }
+    let own: Vec<&&str> = lines.iter().filter(|line| line.contains("in-use")).collect();
+    assert_eq!(own.len(), 1);
+    assert!(own[0].starts_with("\"in-use\" = \"restoring\"  # file `"), "{shown}");
+    let again = load(&[&file(shown)], &[]).unwrap();
+    assert_eq!(again.aliases().unwrap().entries(), settings.aliases().unwrap().entries());
+}
