@@ -266,6 +266,7 @@ fn reply_queue(name: &str) -> Queue {
         delivery_limit: None,
         arguments: Vec::new(),
         setting: "none: it is a client's reply queue",
+        durable_setting: None,
     }
 }
 

@@ -98,6 +98,7 @@ impl Notifier {
                     delivery_limit: None,
                     arguments: Vec::new(),
                     setting: "messaging.rabbit_quorum_queue",
+                    durable_setting: Some("messaging.amqp_durable_queues"),
                 })
                 .collect(),
         }

@@ -131,6 +131,7 @@ impl Target {
             delivery_limit: (self.queue_type == QueueType::Quorum).then_some(DELIVERY_LIMIT),
             arguments: Vec::new(),
             setting: SETTING,
+            durable_setting: None,
         }
     }
 

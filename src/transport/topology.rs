@@ -52,6 +52,8 @@ pub struct Queue {
     pub arguments: Vec<(String, super::message::HeaderValue)>,
     /// The setting that decides its type, named in messages to the operator.
     pub setting: &'static str,
+    /// The setting that decides whether it is durable, if one does.
+    pub durable_setting: Option<&'static str>,
 }
 
 /// A queue bound to an exchange by a key.

@@ -77,6 +77,7 @@ fn queue(name: &str) -> Queue {
         delivery_limit: None,
         arguments: Vec::new(),
         setting: "messaging.queue_type",
+        durable_setting: None,
     }
 }
 

@@ -12,22 +12,12 @@ use lapin::types::FieldTable;
 use lapin::{Channel, Connection, ErrorKind};
 
 use super::connection::describe;
+use super::difference::Difference;
 use super::properties::{TooLong, short, to_table};
 use crate::transport::{
     Binding, Exchange, ExchangeKind, HeaderValue, Queue, QueueDepth, QueueType, Topology,
     TransportError,
 };
-
-/// Something that exists otherwise than it was declared, and is used all the same.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Difference {
-    /// ``exchange `x` `` or ``queue `q` ``.
-    pub what: String,
-    /// Which flag or argument differs, and both values, as the broker says it.
-    pub broker_says: String,
-    /// The setting that decides it.
-    pub setting: &'static str,
-}
 
 /// Declares on one connection, with a new channel after each refusal, which closes one.
 pub(super) struct Declarer<'a> {
@@ -107,7 +97,10 @@ impl<'a> Declarer<'a> {
         let passive = ExchangeDeclareOptions { passive: true, ..options };
         let channel = self.channel().await?;
         match channel.exchange_declare(name, kind, passive, table).await {
-            Ok(()) => self.note_difference(what, &error, setting_of(exchange.kind)),
+            Ok(()) => {
+                let broker_says = describe(&error);
+                self.differences.push(Difference::of_exchange(what, exchange.kind, broker_says));
+            }
             Err(_) => return Err(refused(what, &error)),
         }
         Ok(())
@@ -133,7 +126,7 @@ impl<'a> Declarer<'a> {
         let passive = QueueOptions { passive: true, ..options };
         let channel = self.channel().await?;
         match channel.queue_declare(name, passive, FieldTable::default()).await {
-            Ok(_) => self.note_difference(what, &error, queue.setting),
+            Ok(_) => self.differences.push(Difference::of_queue(what, queue, describe(&error))),
             Err(_) => return Err(refused(what, &error)),
         }
         Ok(())
@@ -148,10 +141,6 @@ impl<'a> Declarer<'a> {
         let (options, table) = (QueueBindOptions::default(), FieldTable::default());
         let bound = channel.queue_bind(queue, exchange, key, options, table).await;
         bound.map_err(|error| refused(what, &error))
-    }
-
-    fn note_difference(&mut self, what: String, error: &lapin::Error, setting: &'static str) {
-        self.differences.push(Difference { what, broker_says: describe(error), setting });
     }
 }
 
@@ -168,14 +157,6 @@ fn queue_arguments(queue: &Queue) -> Vec<(String, HeaderValue)> {
         arguments.push(("x-expires".to_owned(), HeaderValue::Integer(milliseconds.into())));
     }
     arguments
-}
-
-/// The settings that decide an exchange's durability: the clients', which must be the same here.
-fn setting_of(kind: ExchangeKind) -> &'static str {
-    match kind {
-        ExchangeKind::Topic => "messaging.amqp_durable_queues or messaging.rabbit_quorum_queue",
-        ExchangeKind::Fanout => "messaging.rabbit_transient_quorum_queue",
-    }
 }
 
 fn describe_queue(queue: &Queue) -> String {

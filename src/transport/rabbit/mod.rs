@@ -13,6 +13,7 @@
 mod connection;
 mod consumer;
 mod declare;
+mod difference;
 mod lanes;
 mod properties;
 mod publisher;

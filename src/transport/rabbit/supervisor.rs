@@ -14,7 +14,8 @@ use tracing::{error, info, warn};
 
 use super::RabbitOptions;
 use super::connection::{Session, dial};
-use super::declare::{Declarer, Difference};
+use super::declare::Declarer;
+use super::difference::Difference;
 use crate::transport::url::{Host, TransportUrl};
 use crate::transport::{Link, Topology, TransportError};
 
@@ -99,13 +100,7 @@ impl Supervisor {
     pub(super) fn warn_of(&mut self, differences: Vec<Difference>) {
         for difference in differences {
             if self.known_differences.insert(difference.clone()) {
-                let Difference { what, broker_says, setting } = difference;
-                warn!(
-                    what,
-                    broker_says,
-                    setting,
-                    "exists with other flags or arguments than declared; used as it is"
-                );
+                difference.tell();
             }
         }
     }

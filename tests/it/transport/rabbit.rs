@@ -256,6 +256,41 @@ async fn a_queue_with_other_arguments_is_consumed_with_a_warning_naming_both_and
 }
 
 #[tokio::test]
+async fn an_argument_that_no_setting_decides_is_told_as_such() {
+    let (log, _guard) = Log::start();
+    let (transport, names) = (rabbit_at(&rabbit_url()), names());
+    let (_connection, channel) = channel().await;
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-expires".into(), lapin::types::AMQPValue::LongInt(100_000));
+    let name = names.queue.as_str().into();
+    channel.queue_declare(name, QueueDeclareOptions::default(), arguments).await.unwrap();
+
+    publish_all(&transport, &names, &["1"]).await;
+    let line = log.line_with("used as it is");
+    for words in [&*names.queue, "'x-expires'", "'100000'", "setting=\"none"] {
+        assert!(line.contains(words), "`{words}` in {line}");
+    }
+}
+
+#[tokio::test]
+async fn an_exchange_of_another_type_is_an_error_that_says_what_it_costs() {
+    let (log, _guard) = Log::start();
+    let (transport, names) = (rabbit_at(&rabbit_url()), names());
+    let (_connection, channel) = channel().await;
+    let options = ExchangeDeclareOptions { auto_delete: true, ..Default::default() };
+    let name = names.exchange.as_str().into();
+    let kind = lapin::ExchangeKind::Direct;
+    channel.exchange_declare(name, kind, options, FieldTable::default()).await.unwrap();
+
+    publish_all(&transport, &names, &["1"]).await;
+    let line = log.line_with("used as it is");
+    let setting = "messaging.control_exchange";
+    for words in ["ERROR", &*names.exchange, "'direct'", "of another type", "406", setting] {
+        assert!(line.contains(words), "`{words}` in {line}");
+    }
+}
+
+#[tokio::test]
 async fn a_wrong_password_is_said_without_it() {
     let (log, _guard) = Log::start();
     let url: TransportUrl = rabbit_url().parse().unwrap();
