@@ -32,19 +32,24 @@ impl Caller {
     /// The answer to a command: its result, or the failure that a refusal is.
     pub fn outcome(&self, outcome: &Outcome, reply: ReplyShape) -> Message {
         match result_of(outcome, reply) {
-            Ok(result) => self.result(result),
+            Ok(result) => self.result(result, ""),
             Err(error) => self.failure(&error),
         }
     }
 
-    /// The answer to `get_restore`: the nine fields of Karbor's REST, and ours.
+    /// The answer to `get_restore`: the nine fields of Karbor's REST, and ours. One that is too
+    /// large can be read in pages over HTTP.
     pub fn restore(&self, view: &RestoreView) -> Message {
-        self.result(restore_to_json(view))
+        let pages = format!(
+            "; read it over HTTP, its resources in pages: GET /v1/PROJECT/restores/{}/resources",
+            view.id
+        );
+        self.result(restore_to_json(view), &pages)
     }
 
     /// The answer to a ping.
     pub fn pong(&self) -> Message {
-        self.result(Value::from("pong"))
+        self.result(Value::from("pong"), "")
     }
 
     /// The exception that the caller raises.
@@ -63,14 +68,15 @@ impl Caller {
         self.timeout.filter(|timeout| timeout.as_secs() >= 2).map(|timeout| timeout / 2)
     }
 
-    fn result(&self, result: Value) -> Message {
+    /// `or_else` ends the failure of a result that is too large.
+    fn result(&self, result: Value, or_else: &str) -> Message {
         let message = self.message(&Reply::Result(result));
         let (bytes, limit) = (message.body.len(), self.body_limit);
         if bytes <= limit {
             return message;
         }
         self.failure(&RpcError::InvalidInput(format!(
-            "the answer has {bytes} bytes, more than the limit of {limit}"
+            "the answer has {bytes} bytes, more than the limit of {limit}{or_else}"
         )))
     }
 

@@ -179,6 +179,8 @@ fn a_restore_is_shown_with_karbors_fields_and_ours() {
     view.reason = Some("x".repeat(2000));
     let said = error(&caller().restore(&view)).to_string();
     assert!(said.starts_with("Invalid input received: the answer has "), "{said}");
+    let pages = format!("GET /v1/PROJECT/restores/{}/resources", id());
+    assert!(said.ends_with(&pages), "{said}");
 }
 
 #[test]

@@ -329,6 +329,12 @@ fn the_status_of_a_restore_is_updated_with_null_as_in_progress() {
 }
 
 #[test]
+fn a_ping_ignores_its_arguments() {
+    let ping = dispatch(&json!({"method": "oslo_rpc_server_ping", "args": {"a": 1}}));
+    assert_eq!(ping.action, Action::Ping);
+}
+
+#[test]
 fn reads_and_pings_are_actions_of_their_own() {
     let read = dispatch(&json!({"method": "get_restore", "args": {"restore_id": ID}}));
     assert_eq!(read.action, Action::GetRestore(ID.parse().unwrap()));
