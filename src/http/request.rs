@@ -70,6 +70,12 @@ impl Asked {
             .ok_or_else(|| Fault::bad_request("Invalid restore id provided."))
     }
 
+    /// What a list of our own begins with: the restore of the path, `limit` and `offset`.
+    pub(super) fn take_page(&mut self) -> Result<(RestoreId, u32, u64), Fault> {
+        let id = self.restore_id()?;
+        Ok((id, self.parameters.take_limit()?, self.parameters.take_offset()?))
+    }
+
     /// Whether the caller sees everything.
     pub(super) fn is_admin(&self) -> bool {
         self.access == Access::Admin

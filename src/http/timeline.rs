@@ -36,9 +36,7 @@ pub(super) async fn list_resources(
     State(state): State<HttpState>,
     mut asked: Asked,
 ) -> Result<Response, Fault> {
-    let id = asked.restore_id()?;
-    let limit = asked.parameters.take_limit()?;
-    let offset = asked.parameters.take_offset()?;
+    let (id, limit, offset) = asked.take_page()?;
     let (statuses, not_begun) = asked.parameters.take_statuses()?;
     let _turn = state.read_turn().await;
     check_reach(&state, &asked, id).await?;
@@ -59,9 +57,7 @@ pub(super) async fn list_events(
     State(state): State<HttpState>,
     mut asked: Asked,
 ) -> Result<Response, Fault> {
-    let id = asked.restore_id()?;
-    let limit = asked.parameters.take_limit()?;
-    let offset = asked.parameters.take_offset()?;
+    let (id, limit, offset) = asked.take_page()?;
     let after =
         match asked.parameters.take("marker") {
             Some(text) => Some(read_event_id(&text).ok_or_else(|| {

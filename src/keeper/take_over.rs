@@ -11,6 +11,9 @@ use crate::outbox::TakeOver;
 /// How often leases are looked at.
 const EVERY: Duration = Duration::from_secs(5);
 
+/// How often publishers that are done are forgotten: a row that stays harms nobody.
+const FORGET_EVERY: Duration = Duration::from_secs(60);
+
 pub(super) async fn run(
     take_over: TakeOver,
     left_behind: Bell,
@@ -20,13 +23,21 @@ pub(super) async fn run(
     // After an outage of the database every lease looks run out: their owners get one lease's time
     // to renew before anybody takes over.
     let mut not_before = Instant::now();
+    let mut forget_at = Instant::now();
     while !ending.is_cancelled() {
         if Instant::now() >= not_before {
             // A take-over may wait for the broker. The worker's end does not wait for it: what is
             // beyond the position stays there for the next. A task of its own, so that no
             // transaction is dropped half way.
             let duty = take_over.clone();
-            let task = tokio::spawn(async move { duty.run().await });
+            let forget = Instant::now() >= forget_at;
+            if forget {
+                forget_at = Instant::now() + FORGET_EVERY;
+            }
+            let task = tokio::spawn(async move {
+                duty.run().await?;
+                if forget { duty.forget().await } else { Ok(()) }
+            });
             tokio::select! {
                 () = ending.cancelled() => return,
                 result = task => if let Ok(Err(error)) = result {

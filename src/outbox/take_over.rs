@@ -23,18 +23,22 @@ pub struct TakeOver {
 }
 
 impl TakeOver {
-    /// Closes publishers whose lease ran out, publishes what all closed ones left, forgets those
-    /// that are done. Gives how many events it published.
+    /// Closes publishers whose lease ran out and publishes what all closed ones left. Gives how many
+    /// events it published.
     pub async fn run(&self) -> Result<u64, StoreError> {
-        for id in self.store.close_expired_publishers(&self.host).await? {
+        for id in self.store.close_expired_publishers().await? {
             info!(publisher = %id, "a publisher's lease ran out; its events are taken over");
         }
         let mut published = 0;
         for left in self.store.left_behind(&self.host).await? {
             published += self.publish(left).await?;
         }
-        self.store.forget_publishers().await?;
         Ok(published)
+    }
+
+    /// Forgets closed publishers that are done.
+    pub async fn forget(&self) -> Result<(), StoreError> {
+        self.store.forget_publishers().await.map(drop)
     }
 
     async fn publish(&self, left: LeftBehind) -> Result<u64, StoreError> {

@@ -170,10 +170,7 @@ impl Store {
 
     /// Closes every publisher whose lease ran out, whichever host it is of, and says which were
     /// closed by this very call.
-    pub async fn close_expired_publishers(
-        &self,
-        _host: &str,
-    ) -> Result<Vec<PublisherId>, StoreError> {
+    pub async fn close_expired_publishers(&self) -> Result<Vec<PublisherId>, StoreError> {
         let mut connection = self.pools.connect(EXPIRED.act, Use::Write).await?;
         let expired: Vec<IdRow> = connection.load(&EXPIRED, &[]).await?;
         let mut closed = Vec::new();

@@ -8,7 +8,7 @@ use rustls::SignatureScheme;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore};
 
@@ -20,13 +20,13 @@ pub(super) fn client_config(options: &TlsOptions) -> Result<ClientConfig, Fault>
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
-        .map_err(|error| unusable(&error.to_string()))?;
+        .map_err(unusable)?;
     let checks_name = options.mode == SslMode::VerifyFull;
     let chain = if checks_name || options.ca_file.is_some() {
         let roots = Arc::new(roots(options.ca_file.as_deref())?);
         let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider.clone())
             .build()
-            .map_err(|error| unusable(&error.to_string()))?;
+            .map_err(unusable)?;
         Some(verifier)
     } else {
         None
@@ -35,10 +35,8 @@ pub(super) fn client_config(options: &TlsOptions) -> Result<ClientConfig, Fault>
     let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
     match (&options.certificate_file, &options.key_file) {
         (Some(certificate), Some(key)) => {
-            let key = PrivateKeyDer::from_pem_file(key).map_err(|e| unreadable(key, &e))?;
-            builder
-                .with_client_auth_cert(certificates(certificate)?, key)
-                .map_err(|error| unusable(&error.to_string()))
+            let key = PrivateKeyDer::from_pem_file(key).map_err(unreadable(key))?;
+            builder.with_client_auth_cert(certificates(certificate)?, key).map_err(unusable)
         }
         _ => Ok(builder.with_no_client_auth()),
     }
@@ -55,16 +53,14 @@ fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, Fault> {
 }
 
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, Fault> {
-    CertificateDer::pem_file_iter(file)
-        .and_then(Iterator::collect)
-        .map_err(|error| unreadable(file, &error))
+    CertificateDer::pem_file_iter(file).and_then(Iterator::collect).map_err(unreadable(file))
 }
 
-fn unreadable(file: &Path, error: &rustls::pki_types::pem::Error) -> Fault {
-    unusable(&format!("`{}` cannot be read: {error}", file.display()))
+fn unreadable(file: &Path) -> impl Fn(pem::Error) -> Fault {
+    move |error| unusable(format!("`{}` cannot be read: {error}", file.display()))
 }
 
-fn unusable(reason: &str) -> Fault {
+fn unusable(reason: impl std::fmt::Display) -> Fault {
     Fault::new(FaultClass::Fatal, format!("TLS to the database: {reason}"))
 }
 

@@ -69,7 +69,7 @@ async fn take_over_finds_exactly_what_is_beyond_the_position(#[case] dialect: Di
 async fn until_closed(store: &Store) -> Vec<PublisherId> {
     let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
     while tokio::time::Instant::now() < deadline {
-        let closed = store.close_expired_publishers("alive").await.unwrap();
+        let closed = store.close_expired_publishers().await.unwrap();
         if !closed.is_empty() {
             return closed;
         }
