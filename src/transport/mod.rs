@@ -14,6 +14,7 @@ pub mod memory;
 pub mod rabbit;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
@@ -116,4 +117,7 @@ pub enum Link {
     Down(String),
     /// Connected, but the broker takes no messages (an alarm); its reason.
     Blocked(String),
+    /// Connected, but the broker does not answer; for how long it was waited for. What was sent may
+    /// yet be taken.
+    Silent(Duration),
 }

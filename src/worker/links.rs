@@ -33,6 +33,7 @@ async fn watch_link(
             Link::Up => Ok(()),
             Link::Down(why) => Err(why.clone()),
             Link::Blocked(why) => Err(format!("the broker takes no messages: {why}")),
+            Link::Silent(time) => Err(format!("no answer within {} s", time.as_secs())),
         };
         if state.is_ok() && std::mem::take(&mut lost) {
             metrics.count_reconnect(connection);

@@ -182,6 +182,54 @@ async fn a_worker_waits_for_its_broker_and_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_is_silent_is_told_and_keeps_its_session() {
+    let stage = Stage::new(Kind::Sqlite).await;
+    let proxy = Proxy::start(&proxied::server(&broker_url())).await;
+    let url = proxied::url(&broker_url(), &proxy);
+    let worker = stage.worker("w1").set("MESSAGING__TRANSPORT_URL", url).start().await;
+    let restore_id = stage.record_restore().await;
+
+    proxy.freeze();
+    eventually("the broker's silence is a reason in /readyz", || async {
+        let answer = worker.get("/readyz").await;
+        let said = answer.status == 503 && answer.body.contains("broker: no answer");
+        if said { Ok(()) } else { Err(answer.body) }
+    })
+    .await;
+    stage.cast(&Request::resource(&restore_id, "volume-1", "available", None)).await;
+    proxy.restore();
+    worker.ready().await;
+
+    eventually("the update is applied", || async {
+        let view = stage.call(Request::new("get_restore", json!({"restore_id": restore_id}))).await;
+        let counts = &view.message["result"]["resources"];
+        if counts["available"] == 1 { Ok(()) } else { Err(counts.to_string()) }
+    })
+    .await;
+    let log = worker.log();
+    assert!(!log.contains("the connection to the broker is lost"), "{log}");
+    let metrics = worker.get("/metrics").await.body;
+    assert!(
+        metrics.contains("karbor_restore_reconnects_total{connection=\"broker\"} 0"),
+        "{metrics}"
+    );
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_is_silent_is_told(#[values(Kind::Postgresql, Kind::Mysql)] kind: Kind) {
+    let stage = Stage::new(kind).await;
+    let proxy = Proxy::start(&proxied::server(stage.database.url())).await;
+    let url = proxied::url(stage.database.url(), &proxy);
+    let worker = stage.worker("w1").set("DATABASE__URL", url).start().await;
+    proxy.freeze();
+    let reasons = not_ready(&worker).await;
+    assert!(reasons.contains("no answer within 5 s"), "{reasons}");
+    proxy.restore();
+    worker.ready().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sigterm_while_the_database_is_away_gives_back_what_was_taken() {
     let stage = Stage::new(Kind::Postgresql).await;
     let proxy = Proxy::start(&proxied::server(stage.database.url())).await;

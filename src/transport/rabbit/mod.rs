@@ -17,6 +17,7 @@ mod difference;
 mod lanes;
 mod properties;
 mod publisher;
+mod sign_of_life;
 mod streams;
 mod supervisor;
 mod tls;

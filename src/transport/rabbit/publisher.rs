@@ -20,6 +20,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::connection::Session;
 use super::declare::Declarer;
 use super::lanes::{Lane, MandatoryLane, Outgoing};
+use super::sign_of_life::SignOfLife;
 use super::supervisor::{DECLARE_TIMEOUT, Supervisor, Target};
 use crate::transport::{Confirm, Link, Message, PublishError, Publisher, Topology, TransportError};
 
@@ -74,6 +75,14 @@ pub(super) fn start(target: Arc<Target>, name: &str, topology: Topology) -> Arc<
     Arc::new(RabbitPublisher { gate, link, topology, closing, closed, _close_on_drop: guard })
 }
 
+/// A session and its channels.
+struct Opened {
+    session: Session,
+    lane: Lane,
+    mandatory: MandatoryLane,
+    life: SignOfLife,
+}
+
 struct Task {
     gate: watch::Sender<Gate>,
     topology: Arc<Mutex<Topology>>,
@@ -89,9 +98,9 @@ impl Task {
                 () = self.closing.cancelled() => break,
             };
             match opened {
-                Ok((session, lane, mandatory)) => {
+                Ok(Opened { session, lane, mandatory, life }) => {
                     supervisor.connected();
-                    let end = self.publish(&session, &supervisor, lane, mandatory).await;
+                    let end = self.publish(&session, &supervisor, lane, mandatory, life).await;
                     self.gate.send_replace(Gate::Waiting);
                     if let Err(error) = &end {
                         supervisor.lost(error);
@@ -110,20 +119,18 @@ impl Task {
         self.closed.cancel();
     }
 
-    async fn open(
-        &self,
-        supervisor: &mut Supervisor,
-    ) -> Result<(Session, Lane, MandatoryLane), TransportError> {
+    async fn open(&self, supervisor: &mut Supervisor) -> Result<Opened, TransportError> {
         let topology = lock(&self.topology).clone();
         let declared = supervisor.connect(&topology).await?;
         supervisor.warn_of(declared.differences);
         let session = declared.session;
         let open = async {
             let lane = Lane::open(&session.connection).await?;
-            Ok((lane, MandatoryLane::open(&session.connection).await?))
+            let mandatory = MandatoryLane::open(&session.connection).await?;
+            Ok((lane, mandatory, SignOfLife::open(&session.connection).await?))
         };
         match timeout(DECLARE_TIMEOUT, open).await {
-            Ok(Ok((lane, mandatory))) => Ok((session, lane, mandatory)),
+            Ok(Ok((lane, mandatory, life))) => Ok(Opened { session, lane, mandatory, life }),
             Ok(Err(error)) => {
                 session.close().await;
                 Err(error)
@@ -139,6 +146,7 @@ impl Task {
         supervisor: &Supervisor,
         lane: Lane,
         mut mandatory: MandatoryLane,
+        mut life: SignOfLife,
     ) -> Result<(), TransportError> {
         let (sender, mut commands) = mpsc::channel(QUEUE);
         self.gate.send_replace(Gate::Open(sender.clone()));
@@ -163,6 +171,10 @@ impl Task {
                     _ => {}
                 },
                 Some(done) = in_flight.next() => if let Err(error) = done { break Err(error) },
+                sign = life.change() => match sign {
+                    Ok(sign) => supervisor.silent(sign),
+                    Err(error) => break Err(error),
+                },
                 done = mandatory.advance() => if let Err(error) = done { break Err(error) },
                 // Never zero: the sender is held here.
                 _ = commands.recv_many(&mut batch, room), if room > 0 => {

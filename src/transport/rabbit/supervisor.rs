@@ -16,6 +16,7 @@ use super::RabbitOptions;
 use super::connection::{Session, dial};
 use super::declare::Declarer;
 use super::difference::Difference;
+use super::sign_of_life::{ANSWER, Sign};
 use crate::transport::url::{Host, TransportUrl};
 use crate::transport::{Link, Topology, TransportError};
 
@@ -145,6 +146,23 @@ impl Supervisor {
         } else {
             info!(connection = self.name, "the broker takes messages again");
             self.link.send_replace(Link::Up);
+        }
+    }
+
+    /// Says that the broker does not answer on a session that is up, or does again. A broker that
+    /// blocks publishers does not read either, and has said why.
+    pub(super) fn silent(&self, sign: Sign) {
+        match sign {
+            Sign::Silent if *self.link.borrow() == Link::Up => {
+                let within_s = ANSWER.as_secs();
+                warn!(connection = self.name, within_s, "the broker does not answer");
+                self.link.send_replace(Link::Silent(ANSWER));
+            }
+            Sign::Answers if matches!(*self.link.borrow(), Link::Silent(_)) => {
+                info!(connection = self.name, "the broker answers again");
+                self.link.send_replace(Link::Up);
+            }
+            Sign::Silent | Sign::Answers => {}
         }
     }
 

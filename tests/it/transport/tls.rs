@@ -83,6 +83,7 @@ async fn connect(host: &str, options: &str, verification: Verification) -> Resul
             Ok(())
         }
         Link::Down(reason) | Link::Blocked(reason) => Err(reason),
+        Link::Silent(time) => Err(format!("{time:?}")),
     }
 }
 
