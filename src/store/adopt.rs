@@ -26,6 +26,8 @@ pub enum Adoption {
 pub struct AdoptionReport {
     /// Whether it was done.
     pub mode: Adoption,
+    /// It was adopted before, or made by this worker: only its schema is brought up to date.
+    pub already: bool,
     /// Rows of Karbor's table.
     pub karbor_restores: u64,
     /// Restores taken in now; those taken in before, and deleted ones, are not among them.
@@ -82,7 +84,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`MigrateError::NothingToAdopt`] where there is no table of Karbor's, or it is adopted.
+    /// [`MigrateError::NothingToAdopt`] where there is no table of Karbor's.
     pub async fn adopt(&self, mode: Adoption) -> Result<AdoptionReport, MigrateError> {
         if self.dialect() == Dialect::Sqlite {
             return Err(MigrateError::NothingToAdopt(
@@ -92,24 +94,31 @@ impl Store {
         let mut migrating = Migrating::begin(self).await?;
         let found = self.look().await?;
         found.refuse_newer()?;
-        if !found.must_be_adopted {
-            return Err(MigrateError::NothingToAdopt(if found.has_restores {
-                "it is this worker's already"
-            } else {
-                "it has no table `restores`: `karbor-manage db sync` makes Karbor's tables"
-            }));
+        if !found.has_restores {
+            return Err(MigrateError::NothingToAdopt(
+                "it has no table `restores`: `karbor-manage db sync` makes Karbor's tables",
+            ));
         }
         let mut connection = self.pools.connect(ACT, Use::Write).await?;
         let mut report = AdoptionReport {
             mode,
+            already: !found.must_be_adopted,
             karbor_restores: survey(&mut connection).await?,
             restores: 0,
             resources: 0,
-            widened: narrow_columns(&mut connection).await?,
+            widened: Vec::new(),
             migrations: MigrationReport { applied: Vec::new() },
         };
+        if report.already {
+            report.migrations.applied = match mode {
+                Adoption::Real => migrating.run(Restores::Ours).await?,
+                Adoption::DryRun => migrating.missing_steps().await?,
+            };
+            return Ok(report);
+        }
+        report.widened = narrow_columns(&mut connection).await?;
         if mode == Adoption::DryRun {
-            report.migrations.applied = migrating.steps_to_adopt().await?;
+            report.migrations.applied = migrating.missing_steps().await?;
             return Ok(report);
         }
         if !report.widened.is_empty() {
@@ -149,33 +158,30 @@ async fn narrow_columns(connection: &mut Connection) -> Result<Vec<String>, Stor
 
 impl std::fmt::Display for AdoptionReport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { mode, karbor_restores, restores, resources, widened, migrations } = self;
+        let Self { mode, already, karbor_restores, restores, resources, widened, migrations } =
+            self;
         let (widen, apply) = match mode {
-            Adoption::Real => {
-                writeln!(
-                    f,
-                    "adopted Karbor's table `restores` ({karbor_restores} rows): took in \
-                     {restores} restores with {resources} resources, without a notification"
-                )?;
-                ("widened", "applied")
-            }
-            Adoption::DryRun => {
-                writeln!(
-                    f,
-                    "would adopt Karbor's table `restores` ({karbor_restores} rows); nothing is \
-                     changed"
-                )?;
-                ("would widen", "would apply")
-            }
+            Adoption::Real => ("widened", "applied"),
+            Adoption::DryRun => ("would widen", "would apply"),
         };
+        match (mode, already) {
+            (_, true) => writeln!(f, "it is adopted already")?,
+            (Adoption::Real, false) => writeln!(
+                f,
+                "adopted Karbor's table `restores` ({karbor_restores} rows): took in {restores} \
+                 restores with {resources} resources, without a notification"
+            )?,
+            (Adoption::DryRun, false) => writeln!(
+                f,
+                "would adopt Karbor's table `restores` ({karbor_restores} rows); nothing is changed"
+            )?,
+        }
         if !widened.is_empty() {
             writeln!(f, "{widen} to LONGTEXT: {}", widened.join(", "))?;
         }
-        let steps: Vec<&str> = migrations.applied.iter().map(String::as_str).collect();
-        write!(
-            f,
-            "{apply}: {}",
-            if steps.is_empty() { "no step".to_owned() } else { steps.join(", ") }
-        )
+        match migrations.applied.as_slice() {
+            [] => write!(f, "the schema is up to date"),
+            steps => write!(f, "{apply}: {}", steps.join(", ")),
+        }
     }
 }

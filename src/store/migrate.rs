@@ -256,8 +256,8 @@ impl Migrating {
         Ok(applied)
     }
 
-    /// The steps that adopting would take. Changes nothing.
-    pub async fn steps_to_adopt(&mut self) -> Result<Vec<String>, StoreError> {
+    /// The steps that are missing, the making of Karbor's table aside. Changes nothing.
+    pub async fn missing_steps(&mut self) -> Result<Vec<String>, StoreError> {
         let mut connection = self.store.pools.connect(ACT, Use::Read).await?;
         let tables: Vec<Named> = connection.load(&TABLES, &[]).await?;
         let recorded: Vec<Named> = if tables.iter().any(|table| table.name == RECORDS) {

@@ -117,3 +117,55 @@ async fn a_restore_that_falls_silent_is_told_of_once_a_silence() {
     let told = all.iter().filter(|one| one.message["event_type"] == "karbor.restore.stalled");
     assert_eq!(told.count(), 2);
 }
+
+#[rstest]
+#[tokio::test]
+async fn a_database_that_karbor_made_is_served_once_it_is_adopted(
+    #[values(Kind::Postgresql, Kind::Mysql)] kind: Kind,
+) {
+    let stage = Stage::new(kind).await;
+    let (time, options) = match kind {
+        Kind::Mysql => ("DATETIME", " DEFAULT CHARACTER SET utf8"),
+        Kind::Postgresql | Kind::Sqlite => ("TIMESTAMP", ""),
+    };
+    let create = format!(
+        "CREATE TABLE restores (created_at {time}, updated_at {time}, deleted_at {time}, \
+         deleted BOOLEAN, id VARCHAR(36) NOT NULL PRIMARY KEY, project_id VARCHAR(255), \
+         provider_id VARCHAR(36), checkpoint_id VARCHAR(36), restore_target VARCHAR(255), \
+         parameters TEXT, status VARCHAR(64), resources_status TEXT, resources_reason TEXT){options}"
+    );
+    stage.database.texts(&create).await;
+    let restore_id = new_id();
+    insert(&stage, &restore_id).await;
+    set(&stage, &restore_id, "resources_status", r#"{"OS::Nova::Server#s-1": "restoring"}"#).await;
+
+    let run = async |arguments: &'static [&str]| {
+        let output = stage.worker("w1").run(arguments).await;
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&said).into_owned())
+    };
+    for refused in [&["migrate"][..], &["serve"]] {
+        let (code, said) = run(refused).await;
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains("karbor-restore-worker migrate --adopt"), "{said}");
+    }
+    let (code, said) = run(&["migrate", "--adopt", "--dry-run"]).await;
+    assert_eq!((code, said.contains("would adopt")), (Some(0), true), "{said}");
+    let (code, said) = run(&["migrate", "--dry-run"]).await;
+    assert_eq!((code, said.contains("--adopt")), (Some(2), true), "{said}");
+    let (code, said) = run(&["migrate", "--adopt"]).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("took in 1 restores with 1 resources"), "{said}");
+    let (code, said) = run(&["migrate", "--adopt"]).await;
+    assert_eq!((code, said.contains("it is adopted already")), (Some(0), true), "{said}");
+
+    let worker = stage.worker("w1").start().await;
+    let mut notifications = stage.notifications().await;
+    let shown = worker.get(&format!("/v1/project/restores/{restore_id}")).await;
+    assert!(shown.body.contains(r#""OS::Nova::Server#s-1":"restoring""#), "{}", shown.body);
+    set(&stage, &restore_id, "status", "fail").await;
+    let error = heard(&mut notifications, &restore_id, "karbor.restore.error").await;
+    assert_eq!(error.message["payload"]["transition"], 1);
+    let resource = |one: &Received| one.message["event_type"] != "karbor.restore.error";
+    assert!(!notifications.so_far().iter().any(resource), "what was adopted is no news");
+}
