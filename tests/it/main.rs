@@ -21,3 +21,4 @@ mod e2e_replies;
 mod e2e_requests;
 mod e2e_secrets;
 mod e2e_shutdown;
+mod python_package;

@@ -23,7 +23,7 @@ pub use database::{Database, Kind};
 pub use http::{HttpResponse, get};
 pub use inbox::{Inbox, Received};
 pub use proxy::Proxy;
-pub use python::run_python;
+pub use python::{run_pytest, run_python};
 pub use request::{PROJECT, Request, SECRETS};
 pub use stage::{Stage, new_id};
 pub use waiting::{PATIENCE, eventually};
