@@ -21,4 +21,5 @@ mod e2e_replies;
 mod e2e_requests;
 mod e2e_secrets;
 mod e2e_shutdown;
+mod karbor_flow;
 mod python_package;
