@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::show::Output;
 use crate::domain::RestoreId;
+use crate::settings::SettingsFiles;
 
 /// Keeps the truth about Karbor's restores: takes what plugins say of each resource, stores it,
 /// and publishes every transition.
@@ -14,9 +15,10 @@ use crate::domain::RestoreId;
 #[command(
     name = "karbor-restore-worker",
     version,
-    after_help = "Settings come from the compiled-in defaults, then from each --config file, then \
-                  from the environment: KARBOR_RESTORE__SECTION__KEY, for example \
-                  KARBOR_RESTORE__DATABASE__URL. `config show` prints all of them.\n\n\
+    after_help = "Settings come from the compiled-in defaults, then from each --oslo-config file, \
+                  then from each --config file, then from the environment: \
+                  KARBOR_RESTORE__SECTION__KEY, for example KARBOR_RESTORE__DATABASE__URL. \
+                  `config show` prints all of them.\n\n\
                   Exit codes: 0 fine, 2 bad usage or settings, 1 anything else."
 )]
 pub struct Arguments {
@@ -34,19 +36,30 @@ pub struct ConfigFiles {
     /// A TOML file with settings; repeatable, a later one wins
     #[arg(long = "config", value_name = "FILE")]
     config: Vec<PathBuf>,
+
+    /// A file of oslo.config's, such as karbor.conf: broker, notifications and database are as it
+    /// says, unless set in another way; repeatable
+    #[arg(long = "oslo-config", value_name = "FILE")]
+    oslo_config: Vec<PathBuf>,
 }
 
 impl Arguments {
-    /// All `--config` files in the order given.
-    pub fn config_files(&self) -> Vec<PathBuf> {
+    /// All files with settings, each kind in the order given.
+    pub fn settings_files(&self) -> SettingsFiles {
         let behind = match &self.command {
             Command::Config(ConfigCommand::Show { files })
             | Command::Serve { files, .. }
             | Command::Migrate { files, .. }
-            | Command::Show { files, .. } => files.config.as_slice(),
-            Command::Demo { .. } => &[],
+            | Command::Show { files, .. } => Some(files),
+            Command::Demo { .. } => None,
         };
-        self.files.config.iter().chain(behind).cloned().collect()
+        let given = std::iter::once(&self.files).chain(behind);
+        let mut files = SettingsFiles::default();
+        for more in given {
+            files.config.extend_from_slice(&more.config);
+            files.oslo_config.extend_from_slice(&more.oslo_config);
+        }
+        files
     }
 }
 
@@ -127,8 +140,21 @@ mod tests {
 
     #[test]
     fn config_files_are_taken_before_and_after_the_command() {
-        let words = ["w", "--config", "a", "config", "show", "--config", "b", "--config=c"];
-        let arguments = Arguments::parse_from(words);
-        assert_eq!(arguments.config_files(), ["a", "b", "c"].map(PathBuf::from));
+        let words = [
+            "w",
+            "--config",
+            "a",
+            "--oslo-config=k",
+            "config",
+            "show",
+            "--config",
+            "b",
+            "--oslo-config",
+            "l",
+            "--config=c",
+        ];
+        let files = Arguments::parse_from(words).settings_files();
+        assert_eq!(files.config, ["a", "b", "c"].map(PathBuf::from));
+        assert_eq!(files.oslo_config, ["k", "l"].map(PathBuf::from));
     }
 }

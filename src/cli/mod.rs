@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Parser as _;
-use tracing::warn;
+use tracing::{debug, warn};
 
 use crate::settings::{Settings, SettingsError};
 use crate::store::{Adoption, Store};
@@ -49,7 +49,7 @@ fn run_to_end(arguments: Arguments) -> anyhow::Result<()> {
 
 /// Loads the settings, starts the log, does what is asked.
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let settings = Settings::load(&arguments.config_files())?;
+    let settings = Settings::load(&arguments.settings_files())?;
     match arguments.command {
         Command::Serve { no_migrate, .. } => {
             start_log(&settings)?;
@@ -83,6 +83,9 @@ fn start_log(settings: &Settings) -> anyhow::Result<()> {
     for warning in settings.warnings() {
         warn!("{warning}");
     }
+    for detail in settings.details() {
+        debug!("{detail}");
+    }
     Ok(())
 }
 
@@ -103,11 +106,17 @@ fn print(text: &str) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::SettingsFiles;
 
     #[test]
     fn settings_that_cannot_be_used_are_exit_code_2() {
-        let missing = Settings::load(&["/nonexistent".into()]).unwrap_err();
-        assert_eq!(exit_code(&anyhow::Error::from(missing).context("starting")), 2);
+        let path = std::path::PathBuf::from("/nonexistent");
+        let own = SettingsFiles { config: vec![path.clone()], ..SettingsFiles::default() };
+        let oslo = SettingsFiles { oslo_config: vec![path], ..SettingsFiles::default() };
+        for files in [own, oslo] {
+            let missing = Settings::load(&files).unwrap_err();
+            assert_eq!(exit_code(&anyhow::Error::from(missing).context("starting")), 2);
+        }
         assert_eq!(exit_code(&anyhow::anyhow!("anything else")), 1);
     }
 }

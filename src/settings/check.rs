@@ -13,11 +13,13 @@ use crate::transport::url::TransportUrl;
 pub(super) const SECRETS: [&str; 3] =
     ["messaging.transport_url", "notifications.transport_url", "database.url"];
 
+/// Reads the secrets that are in files of their own.
+pub(super) fn read_secrets(settings: &mut Gathered) -> Result<(), SettingsError> {
+    SECRETS.into_iter().try_for_each(|key| read_secret(settings, key))
+}
+
 /// Completes and checks.
 pub(super) fn complete(settings: &mut Gathered) -> Result<(), SettingsError> {
-    for key in SECRETS {
-        read_secret(settings, key)?;
-    }
     name_server(settings)?;
     check_transport_url(settings, "messaging.transport_url")?;
     check_transport_url(settings, "notifications.transport_url")?;
@@ -160,13 +162,13 @@ pub(super) fn is_set(source: &Source) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::settings::Settings;
+    use crate::settings::{Settings, SettingsFiles};
 
     #[test]
     fn a_database_url_names_its_database() {
         let load = |url: &str| {
             let set = ("KARBOR_RESTORE__DATABASE__URL".to_owned(), url.to_owned());
-            Settings::from_sources(&[], [set])
+            Settings::from_sources(&SettingsFiles::default(), [set])
         };
         for url in ["postgres://u@h:5432/d", "mysql://h/d?sslmode=require", "sqlite://d.sqlite"] {
             assert!(load(url).is_ok(), "{url}");

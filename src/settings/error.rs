@@ -18,6 +18,21 @@ pub enum Source {
     File(PathBuf),
     /// An environment variable.
     Variable(String),
+    /// An `--oslo-config` file.
+    OsloFile(Box<OsloPlace>),
+}
+
+/// Where a value stands in an `--oslo-config` file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OsloPlace {
+    /// The file.
+    pub path: PathBuf,
+    /// Counted from 1.
+    pub line: usize,
+    /// Its section.
+    pub section: String,
+    /// Its option.
+    pub option: String,
 }
 
 impl fmt::Display for Source {
@@ -26,6 +41,10 @@ impl fmt::Display for Source {
             Self::Default => f.write_str("the default"),
             Self::File(path) => write!(f, "file `{}`", path.display()),
             Self::Variable(name) => write!(f, "environment variable `{name}`"),
+            Self::OsloFile(place) => {
+                let OsloPlace { path, line, section, option } = place.as_ref();
+                write!(f, "file `{}`, line {line}, `[{section}] {option}`", path.display())
+            }
         }
     }
 }
@@ -33,12 +52,12 @@ impl fmt::Display for Source {
 /// Why the settings cannot be used. The operator must act; the process ends with exit code 2.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
-    /// A `--config` file, or one that a setting names, cannot be read.
+    /// A `--config` or `--oslo-config` file, or one that a setting names, cannot be read.
     #[error("cannot read `{}`, given by {given_by}", .path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// `--config` or the key that names it.
+        /// The option of the command line or the key that names it.
         given_by: String,
         /// What the system says.
         #[source]
@@ -53,6 +72,16 @@ pub enum SettingsError {
         line: usize,
         /// What the parser says, without the text.
         reason: String,
+    },
+    /// An `--oslo-config` file that oslo.config would not read.
+    #[error("`{}`, line {line}, is not what oslo.config reads: {reason}", .path.display())]
+    NotOsloConfig {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// What is accepted there.
+        reason: &'static str,
     },
     /// A key that does not exist.
     #[error("unknown setting `{key}` ({source_name}); {accepted}")]

@@ -1,13 +1,14 @@
 //! The settings: where things are, how much of what, for how long.
 //!
-//! Takes the compiled-in `config/default.toml`, `--config` files and the environment
-//! (`KARBOR_RESTORE__SECTION__KEY`, which wins), gives typed values that were all checked, or an
-//! error that names the key, its source and what is accepted. Secrets are held as
+//! Takes the compiled-in `config/default.toml`, `--oslo-config` files, `--config` files and the
+//! environment (`KARBOR_RESTORE__SECTION__KEY`), later ones winning; gives typed values that were
+//! all checked, or an error that names the key, its source and what is accepted. Secrets are held as
 //! `SecretString`; neither `Debug`, nor [`Settings::show`], nor an error text shows one.
 
 mod check;
 mod error;
 mod misspelt;
+mod oslo;
 mod room;
 mod rule;
 mod section;
@@ -21,12 +22,21 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-pub use error::{SettingsError, Source};
+pub use error::{OsloPlace, SettingsError, Source};
 pub use section::{
     BatchSettings, DatabaseSettings, EarlyUpdateSettings, HttpSettings, LimitSettings, LogFormat,
     LogSettings, MessagingSettings, NotificationSettings, PublisherSettings, ShutdownSettings,
     StalledSettings, StatusSettings,
 };
+
+/// The files that the command line names, each kind in its order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SettingsFiles {
+    /// Files in oslo.config's grammar, such as Karbor's own `karbor.conf`.
+    pub oslo_config: Vec<PathBuf>,
+    /// The worker's own, in TOML.
+    pub config: Vec<PathBuf>,
+}
 
 /// Everything that can be set.
 #[derive(Debug, Clone, Deserialize)]
@@ -60,15 +70,18 @@ pub struct Settings {
     shown: String,
     #[serde(skip)]
     warnings: Vec<String>,
+    #[serde(skip)]
+    details: Vec<String>,
 }
 
 impl Settings {
-    /// Reads the defaults, `files` in order, then the process's environment; later wins.
+    /// Reads the defaults, the files in order, then the process's environment; later wins, and the
+    /// worker's own files win over oslo.config's.
     ///
     /// # Errors
     ///
     /// [`SettingsError`] for the operator; the process ends with exit code 2.
-    pub fn load(files: &[PathBuf]) -> Result<Self, SettingsError> {
+    pub fn load(files: &SettingsFiles) -> Result<Self, SettingsError> {
         // A name or a value that is not UTF-8 cannot be one of ours that is valid; made readable,
         // it is refused like any other bad value.
         let environment = std::env::vars_os().map(|(name, value)| {
@@ -79,16 +92,19 @@ impl Settings {
 
     /// As [`Self::load`], with an environment of the caller's.
     pub fn from_sources(
-        files: &[PathBuf],
+        files: &SettingsFiles,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, SettingsError> {
-        let mut gathered = source::gather(files, environment)?;
+        let mut gathered = source::gather(&files.config, environment)?;
+        check::read_secrets(&mut gathered)?;
+        oslo::fill(&mut gathered, &files.oslo_config)?;
         check::complete(&mut gathered)?;
         let mut settings: Self = toml::Value::Table(gathered.to_table())
             .try_into()
             .expect("the rules accept only what the sections hold");
         settings.shown = show::to_toml(&gathered);
         settings.warnings = gathered.warnings().to_vec();
+        settings.details = gathered.details().to_vec();
         Ok(settings)
     }
 
@@ -98,9 +114,14 @@ impl Settings {
         &self.shown
     }
 
-    /// What the operator should know at start: variables that look like settings and are not read.
+    /// What the operator should know, though the settings can be used; to be logged.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
+    }
+
+    /// What of the files is not read; for whoever looks for it.
+    pub fn details(&self) -> &[String] {
+        &self.details
     }
 
     /// The database's URL.

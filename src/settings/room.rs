@@ -99,6 +99,7 @@ impl Settings {
     fn read_url(&self, url: &SecretString) -> TransportUrl {
         let mut url: TransportUrl = url.expose_secret().parse().expect("loading checked the URL");
         let (options, messaging) = (&mut url.options, &self.messaging);
+        options.ssl = options.ssl.or(Some(messaging.ssl));
         options.ssl_ca_file = options.ssl_ca_file.take().or_else(|| messaging.ssl_ca_file.clone());
         // A certificate and a key from two places would not fit.
         if options.ssl_cert_file.is_none() && options.ssl_key_file.is_none() {

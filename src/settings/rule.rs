@@ -55,6 +55,7 @@ pub(super) const RULES: &[(&str, &str, Rule)] = &[
     ("messaging", "prefetch", Rule::Integer(1..=65_535)),
     ("messaging", "rpc_response_timeout_s", Rule::Integer(1..=DAY_S)),
     ("messaging", "heartbeat_timeout_threshold_s", Rule::Integer(0..=65_535)),
+    ("messaging", "ssl", Rule::Flag),
     ("messaging", "ssl_ca_file", Rule::File),
     ("messaging", "ssl_cert_file", Rule::File),
     ("messaging", "ssl_key_file", Rule::File),

@@ -44,6 +44,8 @@ pub struct MessagingSettings {
     pub rpc_response_timeout_s: u64,
     /// Seconds without a sign after which a connection counts as lost; 0 is never.
     pub heartbeat_timeout_threshold_s: u16,
+    /// Whether connections use TLS, where the URL does not say.
+    pub ssl: bool,
     /// Certificates that the broker's is verified against.
     #[serde(deserialize_with = "file_or_none")]
     pub ssl_ca_file: Option<PathBuf>,

@@ -25,6 +25,7 @@ pub(super) fn variable(key: &str) -> String {
 pub(super) struct Gathered {
     values: BTreeMap<String, (toml::Value, Source)>,
     warnings: Vec<String>,
+    details: Vec<String>,
 }
 
 impl Gathered {
@@ -46,6 +47,26 @@ impl Gathered {
     /// What the operator should know, though nothing is wrong with what is set.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
+    }
+
+    /// What is not read.
+    pub fn details(&self) -> &[String] {
+        &self.details
+    }
+
+    /// Adds a warning; it must hold no value that may be secret.
+    pub fn warn(&mut self, text: String) {
+        self.warnings.push(text);
+    }
+
+    /// Adds a detail; it must hold no value that may be secret.
+    pub fn note(&mut self, text: String) {
+        self.details.push(text);
+    }
+
+    /// Sets a value, with where it comes from.
+    pub fn set(&mut self, key: &str, value: toml::Value, source: Source) {
+        self.values.insert(key.to_owned(), (value, source));
     }
 
     /// Replaces a setting's text; where it was set stays.
@@ -134,7 +155,7 @@ impl Layer {
             let line = 1 + text.bytes().take(offset).filter(|byte| *byte == b'\n').count();
             let path = match source {
                 Source::File(path) => path.clone(),
-                Source::Default | Source::Variable(_) => PathBuf::from("default.toml"),
+                _ => PathBuf::from("default.toml"),
             };
             SettingsError::NotToml { path, line, reason: first_line(error.message()) }
         })?;
@@ -240,6 +261,7 @@ fn to_origin(source: &Source) -> String {
         Source::Default => String::new(),
         Source::File(path) => format!("file {}", path.display()),
         Source::Variable(name) => format!("variable {name}"),
+        Source::OsloFile(_) => unreachable!("those fill in what the layers leave open"),
     }
 }
 

@@ -19,7 +19,8 @@ fn file(text: &str) -> NamedTempFile {
 }
 
 fn load(files: &[&NamedTempFile], environment: &[(&str, &str)]) -> Result<Settings, SettingsError> {
-    let files: Vec<PathBuf> = files.iter().map(|file| file.path().to_owned()).collect();
+    let config = files.iter().map(|file| file.path().to_owned()).collect();
+    let files = SettingsFiles { config, ..SettingsFiles::default() };
     let environment = environment
         .iter()
         .map(|(key, value)| (format!("KARBOR_RESTORE__{key}"), (*value).to_owned()));
@@ -217,8 +218,9 @@ fn wrong_types_in_a_file_are_refused() {
 
 #[test]
 fn unreadable_and_broken_files_are_errors() {
-    let missing = PathBuf::from("/nonexistent/karbor.toml");
-    let error = Settings::from_sources(&[missing], []).unwrap_err();
+    let config = vec![PathBuf::from("/nonexistent/karbor.toml")];
+    let files = SettingsFiles { config, ..SettingsFiles::default() };
+    let error = Settings::from_sources(&files, []).unwrap_err();
     assert!(error.to_string().contains("`/nonexistent/karbor.toml`, given by --config"));
     let broken = file("[database]\n\nurl = \"postgres://u:hidden@h\n");
     let error = load(&[&broken], &[]).unwrap_err();

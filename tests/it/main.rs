@@ -4,6 +4,7 @@ mod harness;
 
 mod store;
 mod rest;
+mod oslo_config;
 mod protocol;
 mod show;
 mod transport;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 
-use crate::settings::Settings;
+use crate::settings::{Settings, SettingsFiles};
 
 /// A folder of this run's own, removed at its end.
 pub(super) struct TemporaryFolder(PathBuf);
@@ -36,7 +36,7 @@ impl TemporaryFolder {
             ("HTTP__LISTEN", "off".to_owned()),
         ];
         let environment = set.map(|(key, value)| (format!("KARBOR_RESTORE__{key}"), value));
-        Ok(Settings::from_sources(&[], environment)?)
+        Ok(Settings::from_sources(&SettingsFiles::default(), environment)?)
     }
 }
 

@@ -19,13 +19,26 @@ const BINARY: &str = env!("CARGO_BIN_EXE_karbor-restore-worker");
 /// Settings of a worker that is not started yet.
 pub struct WorkerBuilder {
     settings: BTreeMap<String, String>,
+    arguments: Vec<String>,
     log: PathBuf,
 }
 
 impl WorkerBuilder {
     /// A worker that logs to a file.
     pub fn new(log: PathBuf) -> Self {
-        Self { settings: BTreeMap::new(), log }
+        Self { settings: BTreeMap::new(), arguments: Vec::new(), log }
+    }
+
+    /// Takes a setting back, so that another way of setting it counts.
+    pub fn unset(mut self, key: &str) -> Self {
+        self.settings.remove(&format!("KARBOR_RESTORE__{key}"));
+        self
+    }
+
+    /// Adds an argument of the command line.
+    pub fn argument(mut self, argument: impl Into<String>) -> Self {
+        self.arguments.push(argument.into());
+        self
     }
 
     /// Sets `KARBOR_RESTORE__` and `key`, for example `DATABASE__URL`.
@@ -54,6 +67,7 @@ impl WorkerBuilder {
         let child = self
             .command()
             .arg("serve")
+            .args(&self.arguments)
             .env("KARBOR_RESTORE__HTTP__LISTEN", address.to_string())
             // What the test itself set wins.
             .envs(&self.settings)
