@@ -66,6 +66,11 @@ struct QueueLabel {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ObservedLabel {
+    kind: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ConnectionLabel {
     connection: &'static str,
 }
@@ -93,11 +98,35 @@ impl Connection {
     }
 }
 
+/// What became of a copy of another service's request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Observed {
+    /// A restore to record.
+    Restore,
+    /// A restore that is bad.
+    Refused,
+    /// Anything else.
+    Ignored,
+}
+
+impl Observed {
+    const ALL: [Self; 3] = [Self::Restore, Self::Refused, Self::Ignored];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Restore => "restore",
+            Self::Refused => "refused",
+            Self::Ignored => "ignored",
+        }
+    }
+}
+
 /// All counters; every clone counts into the same ones.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     registry: Arc<Registry>,
     messages: Family<MethodLabel, Counter>,
+    observed: Family<ObservedLabel, Counter>,
     updates: Family<EffectLabel, Counter>,
     dead_letters: Family<ClassLabel, Counter>,
     reconnects: Family<ConnectionLabel, Counter>,
@@ -134,6 +163,7 @@ impl Metrics {
         let r = &mut registry;
         let metrics = Self {
             messages: add(r, "messages", "Messages received, by method"),
+            observed: add(r, "observed", "Copies of requests to other services, by kind"),
             updates: add(r, "updates", "Updates by what they did"),
             dead_letters: add(r, "dead_letters", "Messages put to the dead letters, by error"),
             reconnects: add(r, "reconnects", "Connections that were made again after a loss"),
@@ -203,6 +233,9 @@ impl Metrics {
         for method in METHODS.into_iter().chain(["other"]) {
             drop(self.messages.get_or_create(&MethodLabel { method }));
         }
+        for kind in Observed::ALL {
+            drop(self.observed.get_or_create(&ObservedLabel { kind: kind.as_str() }));
+        }
         for effect in ["applied", "unchanged", "stale", "refused"] {
             drop(self.updates.get_or_create(&EffectLabel { effect }));
         }
@@ -219,6 +252,11 @@ impl Metrics {
     pub fn count_message(&self, method: &str) {
         let method = known(&METHODS, method);
         self.messages.get_or_create(&MethodLabel { method }).inc();
+    }
+
+    /// Counts a copy of another service's request.
+    pub fn count_observed(&self, kind: Observed) {
+        self.observed.get_or_create(&ObservedLabel { kind: kind.as_str() }).inc();
     }
 
     /// Counts an accepted update by its effect.
@@ -335,6 +373,7 @@ mod tests {
         metrics.count_message("update_resource_status");
         metrics.count_message("surprise");
         metrics.count_message("surprise too");
+        metrics.count_observed(Observed::Ignored);
         metrics.count_update(Effect::Stale);
         metrics.clone().batches.inc();
         metrics.commit_seconds.observe(0.02);
@@ -343,6 +382,8 @@ mod tests {
         for line in [
             "karbor_restore_messages_total{method=\"other\"} 2",
             "karbor_restore_messages_total{method=\"update_resource_status\"} 1",
+            "karbor_restore_observed_total{kind=\"ignored\"} 1",
+            "karbor_restore_observed_total{kind=\"restore\"} 0",
             "karbor_restore_updates_total{effect=\"stale\"} 1",
             "karbor_restore_dead_letters_total{class=\"MalformedMessage\"} 0",
             "karbor_restore_dead_letters_total{class=\"InternalError\"} 0",

@@ -51,7 +51,7 @@ use exposition::Exposition;
 use fault::Fault;
 
 pub use health::{Health, Part};
-pub use metrics::{Connection, Metrics};
+pub use metrics::{Connection, Metrics, Observed};
 pub use token::{Access, BadTokens, Tokens};
 
 /// How many requests may read the database at once: the rest of the pool is the worker's.

@@ -1,15 +1,21 @@
 //! Takes deliveries from the consumer, gives decoded work. Never waits for a database: it decodes
 //! the next batch while the last one commits.
+//!
+//! A copy from an observed queue becomes work only if it is ours; the rest is let go here, and
+//! nothing of either is ever answered.
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
-use tracing::error;
+use tracing::{debug, error, warn};
 
 use super::answer::{Answers, Heartbeat};
 use super::dead_letter::{Parcel, Reject};
-use crate::rpc::{Action, Dispatched, Dispatcher, RpcError};
+use super::settle::Settler;
+use crate::http::{Metrics, Observed};
+use crate::rpc::{Action, Dispatched, Dispatcher, RpcError, observe};
 use crate::transport::{Consumer, Delivery, DeliveryTag};
 
 /// A delivery that was understood, or found wanting; whichever, it must be settled.
@@ -32,46 +38,88 @@ impl Work {
     }
 }
 
-/// Decodes deliveries until the consumer was cancelled and drained, then closes `works`.
-pub(super) async fn receive(
-    mut consumer: Box<dyn Consumer>,
-    dispatcher: Arc<Dispatcher>,
-    answers: Answers,
-    works: mpsc::Sender<Work>,
-) {
-    while let Some(delivery) = consumer.next().await {
-        let work = understand(delivery, &dispatcher, &answers);
-        if works.send(work).await.is_err() {
-            return;
-        }
-    }
+/// What deliveries are understood with.
+pub(super) struct Reception {
+    /// Understands requests.
+    pub dispatcher: Arc<Dispatcher>,
+    /// Sends heartbeats.
+    pub answers: Answers,
+    /// Acknowledges what is not ours.
+    pub settler: Settler,
+    /// The queues of copies.
+    pub observed_queues: BTreeSet<String>,
+    /// What is counted.
+    pub metrics: Metrics,
 }
 
-fn understand(delivery: Delivery, dispatcher: &Dispatcher, answers: &Answers) -> Work {
-    // A panic while decoding must not take the other messages with it: the message is kept as
-    // `InternalError`, and the next is decoded.
-    let understood = catch_unwind(AssertUnwindSafe(|| dispatcher.dispatch(&delivery.body)))
-        .unwrap_or_else(|_| {
-            error!(
-                queue = delivery.queue,
-                "decoding a message panicked; it is kept as a dead letter"
-            );
-            Dispatched::unread(RpcError::InternalError("decoding it failed".to_owned()))
+impl Reception {
+    /// Decodes deliveries until the consumer was cancelled and drained, then closes `works`.
+    pub(super) async fn receive(self, mut consumer: Box<dyn Consumer>, works: mpsc::Sender<Work>) {
+        while let Some(delivery) = consumer.next().await {
+            let Some(work) = self.understand(delivery) else { continue };
+            if works.send(work).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Gives what is to be done; `None` where it is done already.
+    fn understand(&self, delivery: Delivery) -> Option<Work> {
+        let mut dispatched = self.dispatch(&delivery);
+        if self.observed_queues.contains(&delivery.queue) {
+            dispatched = self.observe(dispatched, &delivery)?;
+        }
+        let holds = !matches!(dispatched.action, Action::Refuse(_));
+        let heartbeat = dispatched
+            .caller
+            .as_ref()
+            .filter(|_| holds)
+            .and_then(|caller| self.answers.start_heartbeat(caller));
+        Some(Work {
+            tag: delivery.tag,
+            parcel: Parcel {
+                queue: delivery.queue,
+                properties: delivery.properties,
+                body: delivery.body,
+            },
+            dispatched,
+            heartbeat,
+        })
+    }
+
+    /// A panic while decoding must not take the other messages with it: the message is kept as
+    /// `InternalError`, and the next is decoded.
+    fn dispatch(&self, delivery: &Delivery) -> Dispatched {
+        catch_unwind(AssertUnwindSafe(|| self.dispatcher.dispatch(&delivery.body))).unwrap_or_else(
+            |_| {
+                error!(
+                    queue = delivery.queue,
+                    "decoding a message panicked; it is kept as a dead letter"
+                );
+                Dispatched::unread(RpcError::InternalError("decoding it failed".to_owned()))
+            },
+        )
+    }
+
+    /// What of a copy is ours; the rest is acknowledged.
+    fn observe(&self, dispatched: Dispatched, delivery: &Delivery) -> Option<Dispatched> {
+        let (queue, method) = (delivery.queue.as_str(), dispatched.method.clone());
+        let too_large = matches!(dispatched.action, Action::Refuse(RpcError::BodyTooLarge { .. }));
+        let ours = observe(dispatched);
+        self.metrics.count_observed(match &ours {
+            None => Observed::Ignored,
+            Some(Dispatched { action: Action::Refuse(_), .. }) => Observed::Refused,
+            Some(_) => Observed::Restore,
         });
-    let holds = !matches!(understood.action, Action::Refuse(_));
-    let heartbeat = understood
-        .caller
-        .as_ref()
-        .filter(|_| holds)
-        .and_then(|caller| answers.start_heartbeat(caller));
-    Work {
-        tag: delivery.tag,
-        parcel: Parcel {
-            queue: delivery.queue,
-            properties: delivery.properties,
-            body: delivery.body,
-        },
-        dispatched: understood,
-        heartbeat,
+        if ours.is_none() {
+            if too_large {
+                let bytes = delivery.body.len();
+                warn!(queue, bytes, "a copy is over `limits.body_bytes` and is not read");
+            } else {
+                debug!(queue, method, "a copy is not ours and is let go");
+            }
+            self.settler.acknowledge(vec![delivery.tag]);
+        }
+        ours
     }
 }

@@ -1,5 +1,6 @@
 //! The loop: next batch, commit, settle.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -13,7 +14,7 @@ use super::dead_letter::{DeadLetterOffice, LETTERS_IN_FLIGHT, Reject, keep_all};
 use super::disposition::{Disposition, dispose};
 use super::early;
 use super::note::database_refusal;
-use super::receive::{Work, receive};
+use super::receive::{Reception, Work};
 use super::settle::Settler;
 use super::{note, read};
 use crate::bell::Bell;
@@ -39,6 +40,8 @@ pub struct Parts {
     pub dead_letters: DeadLetterOffice,
     /// Rung when a restore was recorded: somebody may have waited for it.
     pub recorded: Bell,
+    /// The queues whose messages are copies of requests to another service.
+    pub observed_queues: BTreeSet<String>,
     /// How large batches grow.
     pub bounds: BatchBounds,
     /// What is counted.
@@ -62,7 +65,14 @@ pub async fn run(parts: Parts) {
     tasks.spawn(keep_all(parts.dead_letters, settler.clone(), reject_queue));
     // As many as two batches wait decoded; the rest stays in the consumer's own buffer.
     let (works, mut batches) = mpsc::channel(2 * parts.bounds.max_items);
-    tasks.spawn(receive(parts.consumer, parts.dispatcher.clone(), answers.clone(), works));
+    let reception = Reception {
+        dispatcher: parts.dispatcher.clone(),
+        answers: answers.clone(),
+        settler: settler.clone(),
+        observed_queues: parts.observed_queues,
+        metrics: parts.metrics.clone(),
+    };
+    tasks.spawn(reception.receive(parts.consumer, works));
 
     let mut intake = Intake {
         committer: parts.committer,

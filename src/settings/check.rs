@@ -112,10 +112,19 @@ fn check_client_certificate(settings: &Gathered, section: &str) -> Result<(), Se
 fn check_topics(settings: &Gathered) -> Result<(), SettingsError> {
     let is_empty =
         |key| settings.value(key).and_then(|list| list.as_array()).is_none_or(Vec::is_empty);
-    if !is_empty("messaging.observe") {
-        return Err(
-            settings.bad("messaging.observe", "empty: this version observes no other topic")
-        );
+    let observed = settings.value("messaging.observe").and_then(|list| list.as_array());
+    let topic = settings.text("messaging.topic");
+    let own = [topic.to_owned(), format!("{topic}.{}", settings.text("messaging.server"))];
+    let is_key = |key: &str| {
+        // `late` is the queue of those that expired; the others are patterns of a topic exchange.
+        key != "late" && !key.contains(['*', '#']) && !own.iter().any(|own| own == key)
+    };
+    if !observed.into_iter().flatten().filter_map(toml::Value::as_str).all(is_key) {
+        return Err(settings.bad(
+            "messaging.observe",
+            "a list of other services' topics, such as `karbor-protection`: neither this worker's \
+             own, nor `late`, nor with `*` or `#`",
+        ));
     }
     if is_empty("notifications.topics") && settings.text("notifications.driver") != "noop" {
         return Err(settings.bad(

@@ -1,5 +1,6 @@
 //! The settings as the other rooms take them.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
@@ -78,7 +79,7 @@ impl Settings {
             queue_type: messaging.queue_type,
             exchange_durable: durable_queues || quorum_queue,
             fanout_durable: messaging.rabbit_transient_quorum_queue,
-            observe: messaging.observe.clone(),
+            observe: BTreeSet::from_iter(messaging.observe.clone()).into_iter().collect(),
         }
     }
 

@@ -82,7 +82,7 @@ fn later_files_and_then_the_environment_win() {
 #[test]
 fn every_key_can_be_set_in_the_environment() {
     let others = BTreeMap::from([
-        ("messaging.observe", ""),
+        ("messaging.observe", "karbor-protection, other, other"),
         ("notifications.topics", "a, b"),
         ("messaging.queue_type", "classic"),
         ("notifications.driver", "noop"),
@@ -110,6 +110,12 @@ fn every_key_can_be_set_in_the_environment() {
         let settings = load(&[], &[(&variable, value)]).unwrap();
         assert!(settings.show().contains(&format!("KARBOR_RESTORE__{variable}`")), "{name}");
     }
+}
+
+#[test]
+fn a_key_that_is_observed_twice_is_observed_once() {
+    let settings = load(&[], &[("MESSAGING__OBSERVE", "b, a,b")]).unwrap();
+    assert_eq!(settings.target().observe, ["a", "b"]);
 }
 
 #[test]
@@ -167,7 +173,9 @@ fn bad_values_are_named_with_source_and_what_is_accepted() {
         ("MESSAGING__AMQP_DURABLE_QUEUES", "maybe", "`true` or `false`"),
         ("MESSAGING__TOPIC", "", "1 to 100 printable"),
         ("MESSAGING__TOPIC", "a b", "1 to 100 printable"),
-        ("MESSAGING__OBSERVE", "karbor-protection", "empty: this version observes no other"),
+        ("MESSAGING__OBSERVE", "a,late", "such as `karbor-protection`"),
+        ("MESSAGING__OBSERVE", "karbor-restore", "neither this worker's own"),
+        ("MESSAGING__OBSERVE", "karbor-#", "with `*` or `#`"),
         ("NOTIFICATIONS__TOPICS", "", "at least one topic"),
         ("MESSAGING__TRANSPORT_URL", "http://h", "begins with"),
         ("NOTIFICATIONS__TRANSPORT_URL", "rabbit://h/?sssl=1", "unknown option"),

@@ -26,11 +26,11 @@ use crate::http::{Connection, Health, Metrics, Part};
 use crate::intake::{BatchBounds, Committer, DeadLetterOffice};
 use crate::keeper::Keeper;
 use crate::outbox::{Lane, Sink, TakeOver};
-use crate::rpc::{Dispatcher, Notifier};
+use crate::rpc::{Dispatcher, Notifier, Target};
 use crate::settings::Settings;
 use crate::shutdown::Signals;
 use crate::store::{MigrateError, Store};
-use crate::transport::ConsumerSpec;
+use crate::transport::{Consumer, ConsumerSpec};
 use crate::{intake, keeper};
 
 pub use brokers::Brokers;
@@ -146,12 +146,7 @@ async fn run(
         keeper_ending.clone(),
     ));
 
-    let consumer = brokers.requests.consume(ConsumerSpec {
-        name: "requests".to_owned(),
-        topology: target.topology(),
-        queues: target.request_queues(),
-        prefetch: settings.messaging.prefetch,
-    });
+    let consumer = start_to_consume(settings, &brokers, &target);
     let acker = consumer.acker();
     let links = [
         (acker.link(), Part::Consumer, Connection::Broker),
@@ -159,7 +154,6 @@ async fn run(
         (sink.publisher.link(), Part::Notifications, Connection::Notifications),
     ];
     links::watch(&watchers, links, &health, &metrics);
-    info!(host, topic = settings.messaging.topic, "starting to consume");
 
     intake::run(intake::Parts {
         consumer,
@@ -169,6 +163,7 @@ async fn run(
         store,
         dead_letters,
         recorded,
+        observed_queues: target.observed_queues().into_iter().collect(),
         bounds: BatchBounds {
             max_items: settings.batch.max_items,
             max_bytes: settings.batch.max_bytes,
@@ -195,6 +190,20 @@ async fn end_keeper(ending: &CancellationToken, keeper: JoinHandle<()>) {
     if let Err(panic) = keeper.await {
         error!(%panic, "the keeper ended by itself");
     }
+}
+
+/// Consumes what the worker is asked, and copies of what other services are asked.
+fn start_to_consume(settings: &Settings, brokers: &Brokers, target: &Target) -> Box<dyn Consumer> {
+    for key in &target.observe {
+        info!(key, exchange = target.exchange, "observing requests to another service");
+    }
+    info!(host = target.server, topic = target.topic, "starting to consume");
+    brokers.requests.consume(ConsumerSpec {
+        name: "requests".to_owned(),
+        topology: target.topology(),
+        queues: [target.request_queues(), target.observed_queues()].concat(),
+        prefetch: settings.messaging.prefetch,
+    })
 }
 
 /// Waits for the database, and brings its schema up to date.

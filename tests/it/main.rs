@@ -16,6 +16,7 @@ mod e2e_heartbeats;
 mod e2e_karbor;
 mod e2e_logins;
 mod e2e_notifications;
+mod e2e_observed;
 mod e2e_process;
 mod e2e_python;
 mod e2e_replies;

@@ -4,8 +4,8 @@
 //! Takes requests, gives replies. It declares nothing but its own reply queue, as a client does.
 
 use lapin::options::{
-    BasicPublishOptions, ConfirmSelectOptions, ExchangeDeleteOptions, QueueDeclareOptions,
-    QueueDeleteOptions,
+    BasicPublishOptions, ConfirmSelectOptions, ExchangeDeleteOptions, QueueBindOptions,
+    QueueDeclareOptions, QueueDeleteOptions,
 };
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
@@ -94,6 +94,19 @@ impl Broker {
         let request = request.call(&reply_q, &new_id(), None);
         self.cast(exchange, key, &request).await;
         replies.next("the reply to a call").await
+    }
+
+    /// Declares a queue by the name of a routing key and binds it, as oslo.messaging's server does;
+    /// the exchange must be there.
+    pub async fn bind_queue(&self, exchange: &str, key: &str) {
+        let channel = self.channel().await;
+        let (options, table) = (QueueDeclareOptions::default(), FieldTable::default());
+        channel.queue_declare(key.into(), options, table.clone()).await.expect("the queue is free");
+        let options = QueueBindOptions::default();
+        channel
+            .queue_bind(key.into(), exchange.into(), key.into(), options, table)
+            .await
+            .expect("the exchange is there");
     }
 
     /// How many messages wait in a queue, and how many consumers it has; `None` without the queue.

@@ -18,7 +18,7 @@ mod stage;
 mod waiting;
 mod worker;
 
-pub use broker::Broker;
+pub use broker::{Broker, oslo_properties};
 pub use database::{Database, Kind};
 pub use http::{HttpResponse, get};
 pub use inbox::{Inbox, Received};

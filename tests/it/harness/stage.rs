@@ -29,6 +29,7 @@ pub struct Stage {
     /// `database.url`'s database
     pub database: Database,
     servers: Mutex<Vec<String>>,
+    queues: Mutex<Vec<String>>,
     logs: TempDir,
 }
 
@@ -43,6 +44,7 @@ impl Stage {
             notifications: format!("e2e-notifications-{id}"),
             database: Database::fresh(kind).await,
             servers: Mutex::default(),
+            queues: Mutex::default(),
             logs: TempDir::new().expect("a temporary folder"),
         }
     }
@@ -74,6 +76,27 @@ impl Stage {
     /// The queue for what is refused.
     pub fn dead_letter_queue(&self) -> String {
         format!("{}.dead-letter", self.topic)
+    }
+
+    /// The queue of copies of what is sent to `key`; removed with the stage, as is that of copies
+    /// that came late.
+    pub fn observed_queue(&self, key: &str) -> String {
+        let queue = format!("{}.observed.{key}", self.topic);
+        self.remove_at_end(&queue);
+        self.remove_at_end(&format!("{}.observed.late", self.topic));
+        queue
+    }
+
+    /// Removes a queue with the stage.
+    pub fn remove_at_end(&self, queue: &str) {
+        self.queues.lock().expect("no panic under the lock").push(queue.to_owned());
+    }
+
+    /// Binds a queue of another service's own to `key`, as its server does, and consumes it.
+    pub async fn other_service(&self, key: &str) -> Inbox {
+        self.remove_at_end(key);
+        self.broker.bind_queue(&self.exchange, key).await;
+        Inbox::open(&self.broker, &[key]).await
     }
 
     /// Consumes the notifications of every priority; a worker must have declared their queues.
@@ -116,6 +139,7 @@ impl Drop for Stage {
     fn drop(&mut self) {
         let mut queues = vec![self.topic.clone(), self.dead_letter_queue()];
         let servers = self.servers.lock().map(|servers| servers.clone()).unwrap_or_default();
+        queues.extend(self.queues.lock().map(|queues| queues.clone()).unwrap_or_default());
         queues.extend(servers.iter().map(|server| format!("{}.{server}", self.topic)));
         queues.extend(
             ["info", "warn", "error"].map(|priority| format!("{}.{priority}", self.notifications)),
