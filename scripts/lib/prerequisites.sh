@@ -24,10 +24,11 @@ find_rabbitmq() {
     done
 }
 
+# The servers are needed even where others are given from outside: some tests start one of their own.
 missing_packages() {
-    [ -n "${TEST_POSTGRESQL_URL:-}" ] || [ -n "$(find_postgresql)" ] || echo postgresql
-    [ -n "${TEST_MYSQL_URL:-}" ] || { command -v mariadbd && command -v mariadb-install-db; } >/dev/null || echo mariadb-server
-    [ -n "${TEST_RABBITMQ_URL:-}" ] || { [ -n "$(find_rabbitmq)" ] && command -v epmd >/dev/null; } || echo rabbitmq-server
+    [ -n "$(find_postgresql)" ] || echo postgresql
+    { command -v mariadbd && command -v mariadb-install-db; } >/dev/null || echo mariadb-server
+    { [ -n "$(find_rabbitmq)" ] && command -v epmd >/dev/null; } || echo rabbitmq-server
     python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
     command -v cc >/dev/null || echo gcc libc6-dev
 }

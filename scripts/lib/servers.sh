@@ -69,17 +69,18 @@ as_database_user() {
     fi
     local user=nobody
     ! id -u postgres >/dev/null 2>&1 || user=postgres
-    chown "$user" "$run/postgresql"
+    chown -R "$user" "$run/postgresql"
     exec setpriv --reuid="$user" --regid="$(id -g "$user")" --clear-groups "$@"
 }
 
+# Further arguments of these two go to the server.
 start_postgresql() {
     local bin data="$run/postgresql/data"
     bin=$(find_postgresql)
     cd "$run" || exit
     (as_database_user "$bin/initdb" -D "$data" -U postgres -A trust -E UTF8 --locale=C --no-sync)
     as_database_user "$bin/postgres" -D "$data" -p "$1" -c listen_addresses=127.0.0.1 \
-        -c unix_socket_directories= -c max_connections=500 -c log_min_messages=fatal
+        -c unix_socket_directories= -c max_connections=500 -c log_min_messages=fatal "${@:2}"
 }
 
 start_mariadb() {
@@ -90,7 +91,7 @@ start_mariadb() {
         --skip-test-db --skip-name-resolve
     exec mariadbd --no-defaults --user="$user" --datadir="$data" --socket="$run/mariadb/socket" \
         --pid-file="$run/mariadb/pid" --port="$1" --bind-address=127.0.0.1 --skip-name-resolve \
-        --max-connections=500 --innodb-buffer-pool-size=128M
+        --max-connections=500 --innodb-buffer-pool-size=128M "${@:2}"
 }
 
 # Erlang's name server, a private one: the machine's own would outlive this run and know its node.

@@ -112,3 +112,40 @@ async fn what_waited_too_long_is_dead_lettered_by_one_worker_and_says_how_long(
         assert!(reason.contains("waited for it longer than 3 s"), "{reason}");
     }
 }
+
+#[rstest]
+#[tokio::test]
+async fn what_waits_too_long_is_dead_lettered_as_not_found(
+    #[values(Kind::Postgresql, Kind::Mysql, Kind::Sqlite)] kind: Kind,
+) {
+    let stage = Stage::new(kind).await;
+    let _worker = stage.worker("w1").set("EARLY_UPDATES__MAX_AGE_S", "1").start().await;
+    let mut notifications = stage.notifications().await;
+    let mut dead_letters = stage.dead_letters().await;
+    let restore_id = new_id();
+    let lost = Request::resource(&restore_id, "volume-1", "error", Some("token=abc"));
+
+    stage.cast(&lost).await;
+
+    let letter = dead_letters.next("the dead letter").await;
+    assert_eq!(letter.header("error").as_deref(), Some("RestoreNotFound"));
+    assert_eq!(letter.header("method").as_deref(), Some("update_resource_status"));
+    assert_eq!(letter.header("message_unique_id").as_deref(), Some(lost.unique_id()));
+    assert_eq!(letter.header("queue").as_deref(), Some(stage.topic.as_str()));
+    assert_eq!(letter.message["args"]["restore_id"], restore_id);
+    assert_eq!(letter.message["args"]["reason"], "token=***");
+    let text = String::from_utf8_lossy(&letter.body).into_owned();
+    assert!(SECRETS.iter().all(|secret| !text.contains(secret)), "{text}");
+    let alarm = notifications.next("its notification").await;
+    assert_eq!(alarm.message["event_type"], "karbor.restore_message.error");
+    assert_eq!(alarm.message["payload"]["message_unique_id"], lost.unique_id());
+
+    // It waits no more: its restore comes too late.
+    eventually("nothing waits", || async {
+        let count = stage.database.count("restore_early_updates").await;
+        if count == 0 { Ok(()) } else { Err(count.to_string()) }
+    })
+    .await;
+    stage.call(Request::restore(&restore_id)).await;
+    assert_eq!(stage.view(&restore_id).await["resources_status"], json!({}));
+}

@@ -1,38 +1,14 @@
 //! What a worker does while a server or the network between is away: it waits, and loses nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use rstest::rstest;
 use serde_json::json;
 
 use crate::harness::{
-    HttpResponse, Kind, Proxy, Received, Request, Stage, Worker, broker_url, eventually, get,
-    proxied,
+    Kind, Proxy, Received, Request, Stage, assert_one_message_id_each, broker_url, eventually,
+    proxied, transition,
 };
-
-async fn not_ready(worker: &Worker) -> String {
-    eventually("the worker says that it is not ready", || async {
-        match get(worker.address(), "/readyz").await {
-            Ok(HttpResponse { status: 503, body }) => Ok(body),
-            other => Err(format!("{other:?}")),
-        }
-    })
-    .await
-}
-
-/// Which transition a notification tells of: of a resource, or of the restore.
-fn transition(one: &Received) -> (String, Option<u64>) {
-    let payload = &one.message["payload"];
-    (payload["resource_id"].to_string(), payload["transition"].as_u64())
-}
-
-fn assert_one_message_id_each(seen: &[Received]) {
-    let mut ids: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
-    for one in seen {
-        ids.entry(transition(one)).or_default().insert(one.message["message_id"].to_string());
-    }
-    assert!(ids.values().all(|ids| ids.len() == 1), "a transition has two message ids: {ids:?}");
-}
 
 #[rstest]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -142,14 +118,14 @@ async fn a_worker_waits_for_its_database_says_so_and_goes_on(
     let url = proxied::url(stage.database.url(), &proxy);
     proxy.refuse();
     let worker = stage.worker("w1").set("DATABASE__URL", url).spawn();
-    assert!(not_ready(&worker).await.to_lowercase().contains("database"));
+    assert!(worker.not_ready().await.to_lowercase().contains("database"));
     proxy.restore();
     worker.ready().await;
     let restore_id = stage.record_restore().await;
 
     proxy.refuse();
     stage.cast(&Request::resource(&restore_id, "volume-1", "available", None)).await;
-    assert!(not_ready(&worker).await.to_lowercase().contains("database"));
+    assert!(worker.not_ready().await.to_lowercase().contains("database"));
     assert_eq!(worker.get("/healthz").await.status, 200);
     proxy.restore();
 
@@ -169,13 +145,13 @@ async fn a_worker_waits_for_its_broker_and_says_so() {
     let url = proxied::url(&broker_url(), &proxy);
     proxy.refuse();
     let worker = stage.worker("w1").set("MESSAGING__TRANSPORT_URL", url).spawn();
-    not_ready(&worker).await;
+    worker.not_ready().await;
     proxy.restore();
     worker.ready().await;
     stage.record_restore().await;
 
     proxy.refuse();
-    not_ready(&worker).await;
+    worker.not_ready().await;
     proxy.restore();
     worker.ready().await;
     stage.record_restore().await;
@@ -223,7 +199,7 @@ async fn a_database_that_is_silent_is_told(#[values(Kind::Postgresql, Kind::Mysq
     let url = proxied::url(stage.database.url(), &proxy);
     let worker = stage.worker("w1").set("DATABASE__URL", url).start().await;
     proxy.freeze();
-    let reasons = not_ready(&worker).await;
+    let reasons = worker.not_ready().await;
     assert!(reasons.contains("no answer within 5 s"), "{reasons}");
     proxy.restore();
     worker.ready().await;
@@ -240,7 +216,7 @@ async fn sigterm_while_the_database_is_away_gives_back_what_was_taken() {
     proxy.refuse();
     let update = |n| Request::resource(&restore_id, &format!("volume-{n}"), "available", None);
     stage.cast_all(&(0..50).map(update).collect::<Vec<_>>()).await;
-    not_ready(&worker).await;
+    worker.not_ready().await;
     assert_eq!(worker.terminate().await.code(), Some(0));
 
     eventually("all are back in the queue", || async {

@@ -81,9 +81,12 @@ async fn a_dead_workers_look_at_karbors_table_is_anothers() {
     assert_eq!(start.message["publisher_id"], "restore-worker.w2");
 }
 
+#[rstest]
 #[tokio::test]
-async fn an_early_update_is_applied_once_karbors_table_has_its_restore() {
-    let (stage, _worker, mut notifications) = Stage::with_worker(Kind::Mysql).await;
+async fn an_early_update_is_applied_once_karbors_table_has_its_restore(
+    #[values(Kind::Postgresql, Kind::Mysql, Kind::Sqlite)] kind: Kind,
+) {
+    let (stage, _worker, mut notifications) = Stage::with_worker(kind).await;
     let restore_id = new_id();
     stage.cast(&Request::resource(&restore_id, "volume-1", "error", Some("no space"))).await;
     insert(&stage, &restore_id).await;

@@ -60,6 +60,50 @@ async fn no_secret_reaches_log_notification_failure_or_dead_letter_even_at_trace
     }
 }
 
+#[tokio::test]
+async fn names_that_errors_and_notifications_repeat_are_masked_like_reasons() {
+    const NAME: &str = "http://u:hunter2@host/";
+    let stage = Stage::new(Kind::Sqlite).await;
+    let worker = stage.worker("w1").set("LOG__FILTER", "trace").start().await;
+    let mut notifications = stage.notifications().await;
+    let mut dead_letters = stage.dead_letters().await;
+    let restore_id = stage.record_restore().await;
+    let named = |request: Request| {
+        let ids = ["_context_request_id", "_context_user_id", "_context_global_request_id"];
+        ids.into_iter().fold(request, |request, key| request.with(key, NAME))
+    };
+    let update = || Request::resource(&restore_id, "volume-1", "available", None);
+
+    let mut shown = Vec::new();
+    for bad in [
+        Request::new(&format!("explode {NAME}"), json!({})),
+        update().with_arg(NAME, "red"),
+        update().with("version", NAME),
+        update().with("namespace", NAME),
+    ] {
+        let failure = stage.call(named(bad.clone())).await.failure().to_string();
+        shown.push(("failure", failure));
+        stage.cast(&named(bad)).await;
+        let letter = dead_letters.next("the dead letter").await;
+        shown.push(("headers of a dead letter", format!("{:?}", letter.properties)));
+    }
+    stage.call(named(update())).await;
+    let seen = notifications.until("six notifications", |all| all.len() == 6).await;
+    for (place, id) in [("_context_user_id", "user"), ("_context_request_id", "request")] {
+        let last = seen.iter().find(|one| one.message["payload"]["resource_id"] == "volume-1");
+        let last = &last.expect("the update that was good").message;
+        assert_eq!(last[place], "http://u:***@host/", "the {id} of its context");
+    }
+    shown.extend(seen.iter().map(|one| ("notification", one.message.to_string())));
+    shown.push(("log", worker.log()));
+    shown.push(("database", stage.database.dump().await));
+
+    for (place, text) in &shown {
+        let text_around = around(text, "hunter2");
+        assert!(!text.contains("hunter2"), "it is in the {place}: {text_around}");
+    }
+}
+
 fn around<'a>(text: &'a str, secret: &str) -> &'a str {
     let at = text.find(secret).unwrap_or(0);
     let (from, to) = (at.saturating_sub(300), (at + 100).min(text.len()));

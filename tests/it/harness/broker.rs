@@ -10,7 +10,7 @@ use lapin::options::{
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 
-use super::{Inbox, Received, Request, broker_url, finish, new_id};
+use super::{Inbox, Received, Request, finish, new_id};
 
 /// One connection to the broker.
 pub struct Broker {
@@ -19,10 +19,11 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// Connects to the broker of `scripts/test`.
-    pub async fn connect() -> Self {
+    /// Connects to the broker at `url`.
+    pub async fn connect(url: &str) -> Self {
         let properties = ConnectionProperties::default();
-        let connection = Connection::connect(&amqp_url(), properties).await.expect("broker is up");
+        let connection =
+            Connection::connect(&amqp_url(url), properties).await.expect("broker is up");
         let channel = connection.create_channel().await.expect("a channel opens");
         channel.confirm_select(ConfirmSelectOptions::default()).await.expect("confirms are on");
         Self { connection, channel }
@@ -128,10 +129,10 @@ pub fn oslo_properties() -> BasicProperties {
         .with_priority(0)
 }
 
-/// Removes queues and exchanges; used by destructors.
-pub fn remove_later(queues: Vec<String>, exchanges: Vec<String>) {
+/// Removes queues and exchanges of the broker at `url`; used by destructors.
+pub fn remove_later(url: String, queues: Vec<String>, exchanges: Vec<String>) {
     finish(async move {
-        let broker = Broker::connect().await;
+        let broker = Broker::connect(&url).await;
         for queue in queues {
             let name = queue.as_str().into();
             broker.channel.queue_delete(name, QueueDeleteOptions::default()).await.ok();
@@ -145,8 +146,7 @@ pub fn remove_later(queues: Vec<String>, exchanges: Vec<String>) {
 }
 
 /// The broker's address in the spelling of AMQP, where the vhost `/` is written out.
-fn amqp_url() -> String {
-    let url = broker_url();
+pub fn amqp_url(url: &str) -> String {
     let rest = url.split_once("://").expect("a URL has a scheme").1;
     let (host, vhost) = rest.split_once('/').unwrap_or((rest, ""));
     format!("amqp://{host}/{}", if vhost.is_empty() { "%2f" } else { vhost })

@@ -63,6 +63,11 @@ impl Database {
         &self.url
     }
 
+    /// Its name on the server.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The first column, named `text`, of each row.
     pub async fn texts(&self, sql: &str) -> Vec<Option<String>> {
         match self.kind {
@@ -85,6 +90,38 @@ impl Database {
     /// The first text of the first row.
     pub async fn text(&self, sql: &str) -> Option<String> {
         self.texts(sql).await.into_iter().next().flatten()
+    }
+
+    /// Runs SQL that gives nothing, as another program would.
+    pub async fn execute(&self, sql: &str) {
+        match self.kind {
+            Kind::Postgresql => postgresql(&self.url).await.batch_execute(sql).await.expect(sql),
+            Kind::Mysql => mysql(&self.url).await.query_drop(sql).await.expect(sql),
+            Kind::Sqlite => self.sqlite().batch_execute(sql).expect(sql),
+        }
+    }
+
+    /// How many rows there are: `from` is a table, with a condition if wanted.
+    pub async fn count(&self, from: &str) -> usize {
+        let sql = format!("SELECT CAST(COUNT(*) AS CHAR(9)) AS text FROM {from}");
+        let count = self.text(&sql).await.expect("a count");
+        count.trim().parse().expect("a number")
+    }
+
+    /// Makes the database refuse the resource `resource_id`, whatever is written of it.
+    pub async fn refuse_resource(&self, resource_id: &str) {
+        let sql = match self.kind {
+            Kind::Postgresql | Kind::Mysql => format!(
+                "ALTER TABLE restore_resources ADD CONSTRAINT refused \
+                 CHECK (resource_id <> '{resource_id}')"
+            ),
+            Kind::Sqlite => format!(
+                "CREATE TRIGGER refused BEFORE INSERT ON restore_resources \
+                 WHEN NEW.resource_id = '{resource_id}' \
+                 BEGIN SELECT RAISE(ABORT, 'CHECK constraint failed: refused'); END"
+            ),
+        };
+        self.execute(&sql).await;
     }
 
     /// All that is stored, as text that can be searched.

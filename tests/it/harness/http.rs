@@ -5,6 +5,7 @@
 use std::io;
 use std::net::SocketAddr;
 
+use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -13,8 +14,17 @@ use tokio::net::TcpStream;
 pub struct HttpResponse {
     /// Its status code.
     pub status: u16,
+    /// Its status line and headers.
+    pub head: String,
     /// Its body as text.
     pub body: String,
+}
+
+impl HttpResponse {
+    /// Its body as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", self.body))
+    }
 }
 
 /// Asks for `path`.
@@ -32,7 +42,8 @@ pub async fn get(address: SocketAddr, path: &str) -> io::Result<HttpResponse> {
     let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
     let status = status.ok_or(io::ErrorKind::InvalidData)?;
     let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
-    Ok(HttpResponse { status, body: if chunked { join_chunks(body) } else { body.to_owned() } })
+    let body = if chunked { join_chunks(body) } else { body.to_owned() };
+    Ok(HttpResponse { status, head: head.to_owned(), body })
 }
 
 fn join_chunks(mut rest: &str) -> String {

@@ -10,6 +10,8 @@ mod broker;
 mod database;
 mod http;
 mod inbox;
+mod notified;
+mod own_server;
 pub mod proxied;
 mod proxy;
 mod python;
@@ -22,6 +24,8 @@ pub use broker::{Broker, oslo_properties};
 pub use database::{Database, Kind};
 pub use http::{HttpResponse, get};
 pub use inbox::{Inbox, Received};
+pub use notified::{assert_one_message_id_each, transition};
+pub use own_server::{DatabaseServer, RabbitNode};
 pub use proxy::Proxy;
 pub use python::{run_pytest, run_python};
 pub use request::{PROJECT, Request, SECRETS};
@@ -32,6 +36,16 @@ pub use worker::{Worker, WorkerBuilder, own_address};
 /// The broker's address, for `messaging.transport_url` and for other clients.
 pub fn broker_url() -> String {
     server("TEST_RABBITMQ_URL")
+}
+
+/// Asks the broker of `scripts/test` by its own command, `rabbitmqctl`; gives the rows it prints.
+pub async fn broker_control(arguments: &[&str]) -> String {
+    let mut command = std::process::Command::new(server("TEST_RABBITMQ_CTL"));
+    command.args(["--quiet", "--no-table-headers"]).args(arguments);
+    let output = tokio::task::spawn_blocking(move || command.output()).await.expect("no panic");
+    let output = output.expect("the command runs");
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).expect("UTF-8")
 }
 
 /// The address of a server that `scripts/test` starts.

@@ -102,6 +102,12 @@ impl Request {
         self
     }
 
+    /// Sets one field of the object that [`Request::restore`] sends.
+    pub fn with_field(mut self, field: &str, value: impl Into<Value>) -> Self {
+        self.message["args"]["restore"]["karbor_object.data"][field] = value.into();
+        self
+    }
+
     /// What makes a request a call.
     pub fn call(self, reply_q: &str, msg_id: &str, timeout: Option<u64>) -> Self {
         self.with("_msg_id", msg_id).with("_reply_q", reply_q).with("_timeout", timeout)

@@ -5,11 +5,14 @@
 
 use std::sync::Mutex;
 
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::broker::remove_later;
-use super::{Broker, Database, Inbox, Kind, Received, Request, Worker, WorkerBuilder, broker_url};
+use super::{
+    Broker, Database, Inbox, Kind, Received, Request, Worker, WorkerBuilder, broker_url, eventually,
+};
 
 /// A fresh id in the spelling that the worker stores.
 pub fn new_id() -> String {
@@ -28,6 +31,7 @@ pub struct Stage {
     pub notifications: String,
     /// `database.url`'s database
     pub database: Database,
+    broker_url: String,
     servers: Mutex<Vec<String>>,
     queues: Mutex<Vec<String>>,
     logs: TempDir,
@@ -36,13 +40,19 @@ pub struct Stage {
 impl Stage {
     /// Makes names and a database; no worker runs yet.
     pub async fn new(kind: Kind) -> Self {
+        Self::on(&broker_url(), kind).await
+    }
+
+    /// The same on a broker of the test's own.
+    pub async fn on(broker_url: &str, kind: Kind) -> Self {
         let id = &new_id()[..8];
         Self {
-            broker: Broker::connect().await,
+            broker: Broker::connect(broker_url).await,
             exchange: format!("e2e-{id}"),
             topic: format!("e2e-restore-{id}"),
             notifications: format!("e2e-notifications-{id}"),
             database: Database::fresh(kind).await,
+            broker_url: broker_url.to_owned(),
             servers: Mutex::default(),
             queues: Mutex::default(),
             logs: TempDir::new().expect("a temporary folder"),
@@ -65,7 +75,7 @@ impl Stage {
             servers.len()
         };
         WorkerBuilder::new(self.logs.path().join(format!("{name}-{count}.log")))
-            .set("MESSAGING__TRANSPORT_URL", broker_url())
+            .set("MESSAGING__TRANSPORT_URL", &self.broker_url)
             .set("MESSAGING__CONTROL_EXCHANGE", &self.exchange)
             .set("MESSAGING__TOPIC", &self.topic)
             .set("MESSAGING__SERVER", name)
@@ -126,6 +136,23 @@ impl Stage {
         self.broker.call(&self.exchange, &self.topic, request).await
     }
 
+    /// What `get_restore` answers.
+    pub async fn view(&self, restore_id: &str) -> Value {
+        let arguments = json!({"restore_id": restore_id});
+        let mut reply = self.call(Request::new("get_restore", arguments)).await;
+        assert!(reply.message["failure"].is_null(), "{}", reply.message);
+        reply.message["result"].take()
+    }
+
+    /// Waits until `get_restore` counts so many available resources.
+    pub async fn until_available(&self, restore_id: &str, count: usize) {
+        eventually("resources are available", || async {
+            let counts = self.view(restore_id).await["resources"].take();
+            if counts["available"] == count { Ok(()) } else { Err(counts.to_string()) }
+        })
+        .await;
+    }
+
     /// Records a restore by a call, and gives its id.
     pub async fn record_restore(&self) -> String {
         let restore_id = new_id();
@@ -144,6 +171,7 @@ impl Drop for Stage {
         queues.extend(
             ["info", "warn", "error"].map(|priority| format!("{}.{priority}", self.notifications)),
         );
-        remove_later(queues, vec![self.exchange.clone(), format!("{}_fanout", self.topic)]);
+        let url = self.broker_url.clone();
+        remove_later(url, queues, vec![self.exchange.clone(), format!("{}_fanout", self.topic)]);
     }
 }

@@ -114,9 +114,28 @@ impl Worker {
         eventually("a worker is ready", || async {
             match get(self.address, "/readyz").await {
                 Ok(HttpResponse { status: 200, .. }) => Ok(()),
-                Ok(HttpResponse { status, body }) => Err(format!("{status} {body}")),
+                Ok(HttpResponse { status, body, .. }) => Err(format!("{status} {body}")),
                 Err(error) => Err(format!("{error}; its log:\n{}", self.log())),
             }
+        })
+        .await;
+    }
+
+    /// Waits until `/readyz` says 503, and gives its body.
+    pub async fn not_ready(&self) -> String {
+        eventually("the worker says that it is not ready", || async {
+            match get(self.address, "/readyz").await {
+                Ok(HttpResponse { status: 503, body, .. }) => Ok(body),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await
+    }
+
+    /// Waits until its log holds `words`.
+    pub async fn says(&self, words: &str) {
+        eventually("the log says it", || async {
+            if self.log().contains(words) { Ok(()) } else { Err(format!("no `{words}`")) }
         })
         .await;
     }
