@@ -10,9 +10,11 @@ mod show;
 mod transport;
 
 mod e2e_broker_restart;
+mod e2e_database_links;
 mod e2e_dead_letters;
 mod e2e_early;
 mod e2e_faults;
+mod e2e_fence;
 mod e2e_heartbeats;
 mod e2e_karbor;
 mod e2e_logins;

@@ -17,6 +17,7 @@ mod proxy;
 mod python;
 mod request;
 mod stage;
+mod trap;
 mod waiting;
 mod worker;
 
@@ -30,6 +31,7 @@ pub use proxy::Proxy;
 pub use python::{run_pytest, run_python};
 pub use request::{PROJECT, Request, SECRETS};
 pub use stage::{Stage, new_id};
+pub use trap::Trap;
 pub use waiting::{PATIENCE, eventually};
 pub use worker::{Worker, WorkerBuilder, own_address};
 

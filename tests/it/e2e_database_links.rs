@@ -1,0 +1,97 @@
+//! A link to the database that fails at the worst moment: between COMMIT and its answer, and by
+//! standing still instead of breaking.
+
+use rstest::rstest;
+use serde_json::json;
+
+use crate::harness::{
+    Kind, Proxy, Request, Stage, Trap, WorkerBuilder, assert_one_message_id_each, proxied,
+    transition,
+};
+
+/// A worker whose database is reached through the proxy, in the clear.
+async fn through_proxy(stage: &Stage) -> (Proxy, WorkerBuilder) {
+    let proxy = Proxy::start(&proxied::server(stage.database.url())).await;
+    let url = proxied::url(stage.database.url(), &proxy);
+    let worker = stage.worker("w1").set("DATABASE__URL", url).set("DATABASE__SSL_MODE", "disable");
+    (proxy, worker)
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_whose_answer_is_lost_is_done_once_and_told_once(
+    #[values(Kind::Postgresql, Kind::Mysql)] kind: Kind,
+    #[values(Trap::LoseCommit, Trap::FreezeCommit)] trap: Trap,
+) {
+    let stage = Stage::new(kind).await;
+    let (proxy, worker) = through_proxy(&stage).await;
+    let worker = worker.set("DATABASE__STATEMENT_TIMEOUT_MS", "1000").start().await;
+    let mut notifications = stage.notifications().await;
+    let restore_id = stage.record_restore().await;
+
+    proxy.trap(trap, "volume-in-doubt");
+    let update = Request::resource(&restore_id, "volume-in-doubt", "available", None);
+    let reply = stage.call(update).await;
+
+    // The database had it: what the worker did again changed nothing.
+    assert_eq!(reply.message["result"], json!({"outcome": "unchanged", "status": "available"}));
+    assert!(worker.log().contains("beginning anew as another publisher"), "{}", worker.log());
+    let events = "restore_events WHERE resource_id = 'volume-in-doubt'";
+    assert_eq!(stage.database.count(events).await, 1);
+    let next = Request::resource(&restore_id, "volume-2", "available", None);
+    assert_eq!(stage.call(next).await.message["result"]["outcome"], "applied");
+    let seen = notifications
+        .until("both resources", |all| {
+            ["volume-in-doubt", "volume-2"]
+                .iter()
+                .all(|id| all.iter().any(|one| one.message["payload"]["resource_id"] == *id))
+        })
+        .await;
+    assert_one_message_id_each(seen);
+    assert!(seen.iter().all(|one| transition(one).1 == Some(1)), "{seen:?}");
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_link_that_freezes_within_a_transaction_is_given_up(
+    #[values(Kind::Postgresql, Kind::Mysql)] kind: Kind,
+) {
+    let stage = Stage::new(kind).await;
+    let (proxy, worker) = through_proxy(&stage).await;
+    let worker = worker.set("DATABASE__STATEMENT_TIMEOUT_MS", "1000").start().await;
+    let restore_id = stage.record_restore().await;
+
+    // The transaction stays open at the server, with its locks, until the server ends it.
+    proxy.trap(Trap::Freeze, "volume-frozen");
+    let update = Request::resource(&restore_id, "volume-frozen", "available", None);
+    let reply = stage.call(update).await;
+
+    assert_eq!(reply.message["result"], json!({"outcome": "applied", "status": "available"}));
+    let log = worker.log();
+    assert!(log.contains("no answer within the time limit"), "{log}");
+    assert!(log.contains("beginning anew as another publisher"), "{log}");
+    worker.ready().await;
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_whose_links_to_the_database_freeze_says_so_and_goes_on(
+    #[values(Kind::Postgresql, Kind::Mysql)] kind: Kind,
+) {
+    let stage = Stage::new(kind).await;
+    let (proxy, worker) = through_proxy(&stage).await;
+    let worker = worker.set("DATABASE__STATEMENT_TIMEOUT_MS", "1000").start().await;
+    let restore_id = stage.record_restore().await;
+
+    proxy.freeze();
+    let update = |n| Request::resource(&restore_id, &format!("volume-{n}"), "available", None);
+    stage.cast_all(&(0..50).map(update).collect::<Vec<_>>()).await;
+    let reasons = worker.not_ready().await;
+    assert!(reasons.contains("database"), "{reasons}");
+    assert_eq!(worker.get("/healthz").await.status, 200);
+
+    proxy.restore();
+    worker.ready().await;
+    stage.until_available(&restore_id, 50).await;
+    assert_eq!(worker.terminate().await.code(), Some(0));
+}

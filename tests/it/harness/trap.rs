@@ -1,0 +1,73 @@
+//! A fault that waits for one transaction on a proxied connection to a database.
+//!
+//! Takes the bytes of each connection's client, says when the fault is due. A transaction is known
+//! by a mark, a text that its statements carry and no other's before it. The link must be in the
+//! clear (`database.ssl_mode` = `disable`).
+
+use std::sync::{Arc, Mutex};
+
+/// What happens to the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trap {
+    /// The transaction's COMMIT reaches the server; the connection ends before its answer.
+    LoseCommit,
+    /// The same, but the connection stays open, and nothing is forwarded any more.
+    FreezeCommit,
+    /// From the mark on nothing more is forwarded, and the connection stays open.
+    Freeze,
+}
+
+/// The trap that is set, if any; it springs once.
+#[derive(Clone, Default)]
+pub(super) struct Armed(Arc<Mutex<Option<(Trap, String)>>>);
+
+/// One connection's client.
+pub(super) struct Watched {
+    armed: Armed,
+    /// The mark was seen: the next COMMIT is that of its transaction.
+    marked: bool,
+    /// What may be the beginning of the text that is looked for.
+    tail: Vec<u8>,
+}
+
+impl Armed {
+    pub(super) fn set(&self, trap: Trap, mark: &str) {
+        *self.0.lock().expect("no panic under the lock") = Some((trap, mark.to_owned()));
+    }
+
+    pub(super) fn watch(&self) -> Watched {
+        Watched { armed: self.clone(), marked: false, tail: Vec::new() }
+    }
+}
+
+impl Watched {
+    /// Reads what the client sends next; gives the trap when it springs on these bytes.
+    pub(super) fn look(&mut self, bytes: &[u8]) -> Option<Trap> {
+        let mut armed = self.armed.0.lock().expect("no panic under the lock");
+        let (trap, mark) = (*armed).as_ref()?;
+        self.tail.extend_from_slice(bytes);
+        if !self.marked
+            && let Some(end) = find(&self.tail, mark.as_bytes())
+        {
+            self.marked = true;
+            self.tail.drain(..end);
+        }
+        let springs = match trap {
+            Trap::Freeze => self.marked,
+            Trap::LoseCommit | Trap::FreezeCommit => {
+                self.marked && find(&self.tail, b"COMMIT").is_some()
+            }
+        };
+        if springs {
+            return armed.take().map(|(trap, _)| trap);
+        }
+        let kept = self.tail.len().saturating_sub(mark.len().max("COMMIT".len()));
+        self.tail.drain(..kept);
+        None
+    }
+}
+
+/// Where the first occurrence ends.
+fn find(bytes: &[u8], text: &[u8]) -> Option<usize> {
+    bytes.windows(text.len()).position(|window| window == text).map(|at| at + text.len())
+}
