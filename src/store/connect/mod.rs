@@ -7,6 +7,7 @@ pub(super) mod postgresql;
 pub(super) mod sqlite;
 mod sqlstate;
 mod tls;
+mod tls_of_mysql;
 
 use std::time::Duration;
 

@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use diesel_async::{AsyncMysqlConnection, SimpleAsyncConnection};
-use mysql_async::{ClientIdentity, Conn, DriverError, Opts, OptsBuilder, SslOpts};
+use mysql_async::{Conn, DriverError, Opts, OptsBuilder};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::IDLE_IN_TRANSACTION;
+use super::tls_of_mysql::ssl_opts;
 use crate::store::fault::{Fault, FaultClass, by_mysql_number};
 use crate::store::{SslMode, TlsOptions};
 
@@ -25,7 +26,7 @@ pub(in crate::store) async fn open(
         .stmt_cache_size(0)
         .client_found_rows(true)
         .tcp_nodelay(true);
-    let conn = match Conn::new(builder.clone().ssl_opts(ssl_opts(tls))).await {
+    let conn = match Conn::new(builder.clone().ssl_opts(ssl_opts(tls)?)).await {
         Err(mysql_async::Error::Driver(DriverError::NoClientSslFlagFromServer))
             if tls.mode == SslMode::Prefer =>
         {
@@ -38,24 +39,6 @@ pub(in crate::store) async fn open(
         connection.map_err(|error| Fault::new(FaultClass::Lost, error.to_string()))?;
     set_up(&mut connection, statement_timeout).await?;
     Ok(connection)
-}
-
-fn ssl_opts(tls: &TlsOptions) -> Option<SslOpts> {
-    if tls.mode == SslMode::Disable {
-        return None;
-    }
-    let verifies = tls.mode == SslMode::VerifyFull || tls.ca_file.is_some();
-    let mut opts = SslOpts::default()
-        .with_danger_accept_invalid_certs(!verifies)
-        .with_danger_skip_domain_validation(tls.mode != SslMode::VerifyFull);
-    if let Some(file) = &tls.ca_file {
-        opts = opts.with_root_certs(vec![file.clone().into()]).with_disable_built_in_roots(true);
-    }
-    if let (Some(certificate), Some(key)) = (&tls.certificate_file, &tls.key_file) {
-        let identity = ClientIdentity::new(certificate.clone().into(), key.clone().into());
-        opts = opts.with_client_identity(Some(identity));
-    }
-    Some(opts)
 }
 
 async fn set_up(
@@ -93,6 +76,6 @@ fn refused(error: &mysql_async::Error) -> Fault {
         mysql_async::Error::Url(_) => {
             Fault::new(FaultClass::Fatal, "the URL is none that MySQL knows")
         }
-        other => Fault::new(FaultClass::Lost, other.to_string()),
+        other => Fault::new(FaultClass::Lost, super::tls::explain(other.to_string())),
     }
 }

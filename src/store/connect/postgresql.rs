@@ -119,5 +119,6 @@ fn refused(error: &tokio_postgres::Error) -> Fault {
         return by_sqlstate(answer.code().code(), answer.message());
     }
     let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
-    Fault::new(FaultClass::Lost, format!("{error}{}", cause.unwrap_or_default()))
+    let text = format!("{error}{}", cause.unwrap_or_default());
+    Fault::new(FaultClass::Lost, super::tls::explain(text))
 }

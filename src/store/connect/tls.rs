@@ -44,23 +44,38 @@ pub(super) fn client_config(options: &TlsOptions) -> Result<ClientConfig, Fault>
 
 fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, Fault> {
     let mut roots = RootCertStore::empty();
-    let certificates = match ca_file {
-        Some(file) => certificates(file)?,
-        None => rustls_native_certs::load_native_certs().certs,
-    };
-    roots.add_parsable_certificates(certificates);
+    roots.add_parsable_certificates(authorities(ca_file)?);
     if roots.is_empty() { Err(unusable("no CA certificate was found")) } else { Ok(roots) }
 }
 
-fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, Fault> {
+/// The certificates that a server's is verified against: those of a file, or the system's.
+pub(super) fn authorities(ca_file: Option<&Path>) -> Result<Vec<CertificateDer<'static>>, Fault> {
+    match ca_file {
+        Some(file) => certificates(file),
+        None => Ok(rustls_native_certs::load_native_certs().certs),
+    }
+}
+
+pub(super) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, Fault> {
     CertificateDer::pem_file_iter(file).and_then(Iterator::collect).map_err(unreadable(file))
 }
 
-fn unreadable(file: &Path) -> impl Fn(pem::Error) -> Fault {
+/// An error of opening a connection as it is told: one that refuses the server's certificate with
+/// the settings that decide it. The words are rustls's (`rustls/src/error.rs`).
+pub(super) fn explain(error: String) -> String {
+    if !error.contains("invalid peer certificate") {
+        return error;
+    }
+    error
+        + "; `database.ssl_ca_file` (`sslrootcert` in the URL) names the authorities that are \
+           trusted, `database.ssl_mode` (`sslmode`) says what is verified"
+}
+
+pub(super) fn unreadable(file: &Path) -> impl Fn(pem::Error) -> Fault {
     move |error| unusable(format!("`{}` cannot be read: {error}", file.display()))
 }
 
-fn unusable(reason: impl std::fmt::Display) -> Fault {
+pub(super) fn unusable(reason: impl std::fmt::Display) -> Fault {
     Fault::new(FaultClass::Fatal, format!("TLS to the database: {reason}"))
 }
 
