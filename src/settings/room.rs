@@ -17,9 +17,22 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// No database was set.
+    /// No database was set, or a TLS file that `[database]` names cannot be read: that is no database
+    /// that is away.
     pub fn store_options(&self) -> Result<StoreOptions, SettingsError> {
         let database = &self.database;
+        for (key, path) in [
+            ("ssl_ca_file", &database.ssl_ca_file),
+            ("ssl_cert_file", &database.ssl_cert_file),
+            ("ssl_key_file", &database.ssl_key_file),
+        ] {
+            let Some(path) = path else { continue };
+            std::fs::File::open(path).map_err(|source| SettingsError::Unreadable {
+                path: path.clone(),
+                given_by: format!("`database.{key}`"),
+                source,
+            })?;
+        }
         Ok(StoreOptions {
             url: self.database_url()?.clone(),
             pool_size: database.pool_size,

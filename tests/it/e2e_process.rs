@@ -51,6 +51,44 @@ async fn a_variable_with_an_underscore_too_few_is_named_with_its_right_spelling(
     }
 }
 
+#[rstest]
+#[case::of_the_broker("MESSAGING__SSL_CA_FILE", "ssl_ca_file")]
+#[case::of_the_database("DATABASE__SSL_CA_FILE", "database.ssl_ca_file")]
+#[tokio::test]
+async fn an_unreadable_tls_file_ends_with_code_2_and_is_named(
+    #[case] key: &str,
+    #[case] named: &str,
+) {
+    let stage = Stage::new(Kind::Postgresql).await;
+    let output = stage.worker("w1").set(key, "/nowhere/at-all.pem").run(&["serve"]).await;
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(said(&output).contains("/nowhere/at-all.pem"), "{}", said(&output));
+    assert!(said(&output).contains(named), "{}", said(&output));
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_database_that_a_karbor_created_ends_with_code_1_and_the_way_to_adopt_it(
+    #[values("serve", "migrate")] command: &str,
+) {
+    let stage = Stage::new(Kind::Postgresql).await;
+    let karbors = "CREATE TABLE restores (id VARCHAR(36) NOT NULL PRIMARY KEY)";
+    stage.database.execute(karbors).await;
+    let output = stage.worker("w1").run(&[command]).await;
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(said(&output).contains("migrate --adopt"), "{}", said(&output));
+}
+
+#[tokio::test]
+async fn migrate_waits_for_its_database_and_ends_with_code_1() {
+    let stage = Stage::new(Kind::Sqlite).await;
+    let nobody = format!("postgres://u:hunter2@{}/restores", own_address());
+    let output = stage.worker("w1").set("DATABASE__URL", nobody).run(&["migrate"]).await;
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    let said = said(&output);
+    assert!(said.contains("waiting for the database") && !said.contains("hunter2"), "{said}");
+}
+
 #[tokio::test]
 async fn bad_usage_ends_with_code_2() {
     let stage = Stage::new(Kind::Sqlite).await;
