@@ -11,6 +11,7 @@ import oslo_messaging as messaging
 
 # A wait for what must come; a test that reaches it has failed.
 PATIENCE_S = 60
+PROJECT = '39bb894794b741e982bd26144d2949f6'
 
 
 def eventually(what, look):
@@ -65,7 +66,7 @@ class Worker(object):
     def record(self, restore_id):
         """What karbor-api sends."""
         self.call('restore', restore={
-            'id': restore_id, 'project_id': 'p1', 'provider_id': 'pr', 'checkpoint_id': 'c',
+            'id': restore_id, 'project_id': PROJECT, 'provider_id': 'pr', 'checkpoint_id': 'c',
             'restore_target': None, 'parameters': {}, 'status': 'in_progress',
             'resources_status': {}, 'resources_reason': {}})
 

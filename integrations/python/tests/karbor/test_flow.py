@@ -2,6 +2,7 @@
 
 import threading
 
+import documents
 import eventlet
 from karbor import exception
 from karbor import objects
@@ -185,3 +186,25 @@ def test_what_is_sent_is_of_the_restores_project_and_holds_no_token(karbor, hook
     for _, _, context in wire.take(3):
         assert context['project_id'] == project_id
         assert 'SECRET' not in repr(context)
+
+
+def test_the_guides_plugin_is_heard(karbor, hook, wire, restore_id):
+    class Backend(object):
+        def begin(self, checkpoint, source):
+            return 'new-' + source
+
+        def wait(self, disk_id):
+            raise BackendError('no space left on backend')
+
+    class BackendError(Exception):
+        pass
+
+    names = {'BackendError': BackendError}
+    exec(documents.example('docs/plugins.md', 'RestoreOperation'), names)
+    names['RestoreOperation']._backend = Backend()
+    graph = [node(A)]
+    source = graph[0].value.id
+    karbor.run(karbor.flow(karbor.restore(restore_id), graph, {A: names['RestoreOperation']}))
+    wire.take(2)
+    assert told(wire.updates(3)) == [(source, 'started', None), ('new-' + source, 'restoring', None),
+                                     ('new-' + source, 'error', 'no space left on backend')]

@@ -6,6 +6,7 @@ import sys
 import textwrap
 
 import pytest
+import workers
 from workers import eventually
 
 from karbor_restore_client import RestoreReporter
@@ -42,7 +43,7 @@ def test_a_retry_ends_as_it_ended_last(worker, recorded):
 
 
 def test_many_updates_travel_together_and_a_refused_one_sinks_no_other(worker, recorded):
-    reporter = reporter_of(worker, recorded, {'project_id': 'p1', 'is_admin': False})
+    reporter = reporter_of(worker, recorded, {'project_id': workers.PROJECT, 'is_admin': False})
     reporter.expect((VOLUME, 'old-%d' % n) for n in range(2500))
     for n in range(2500):
         if n == 1200:
