@@ -106,14 +106,21 @@ pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
     })
 }
 
+/// Where the first of the names begins, or what may hide one: an ASCII letter escaped, or a NUL, as
+/// other encodings of Unicode have it.
 fn first_secret(bytes: &[u8]) -> Option<usize> {
-    // They begin with one of these two; the name of one is the beginning of another's.
+    // They begin with one of these four; the name of one is the beginning of another's.
     bytes
         .iter()
         .enumerate()
-        .filter(|(_, byte)| matches!(byte, b'_' | b'r'))
+        .filter(|(_, byte)| matches!(byte, b'_' | b'r' | b'\\' | 0))
         .map(|(at, _)| at)
-        .find(|at| SECRETS.iter().any(|secret| bytes[*at..].starts_with(secret.as_bytes())))
+        .find(|at| {
+            let rest = &bytes[*at..];
+            rest.starts_with(&[0])
+                || rest.starts_with(b"\\u00")
+                || SECRETS.iter().any(|secret| rest.starts_with(secret.as_bytes()))
+        })
 }
 
 #[cfg(test)]
@@ -172,8 +179,27 @@ mod tests {
         let long = format!("x{}", "é".repeat(300));
         let kept: Value = serde_json::from_str(&redact_body(long.as_bytes())).unwrap();
         assert_eq!(kept["beginning"], format!("x{}", "é".repeat(127)));
-        let kept: Value = serde_json::from_str(&redact_body(b"\xff\x00abc")).unwrap();
-        assert_eq!(kept["beginning"], "\u{fffd}\u{0}abc");
+        let kept: Value = serde_json::from_str(&redact_body(b"\xffabc")).unwrap();
+        assert_eq!(kept["beginning"], "\u{fffd}abc");
+    }
+
+    #[test]
+    fn a_name_that_is_escaped_or_in_another_encoding_ends_the_beginning_too() {
+        let utf_16: Vec<u8> = "{\"_context_auth_token\": \"PLANTED\""
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect();
+        for body in [
+            br#"{"a": 1, "_context_auth_t\u006fken": "PLANTED", "method":"#.to_vec(),
+            br#"{"\u005fcontext_auth_token": "PLANTED","#.to_vec(),
+            br#"{"oslo.message": "{\"\\u005fcontext_auth_token\": \"PLANTED\","#.to_vec(),
+            utf_16,
+        ] {
+            let kept: Value = serde_json::from_str(&redact_body(&body)).unwrap();
+            let beginning = kept["beginning"].as_str().unwrap();
+            assert!(beginning.ends_with("***"), "{beginning}");
+            assert!(!beginning.replace('\0', "").contains("PLANTED"), "{beginning}");
+        }
     }
 
     #[test]
