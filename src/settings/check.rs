@@ -7,6 +7,7 @@ use std::path::Path;
 use super::error::{SettingsError, Source};
 use super::source::{Gathered, read_file};
 use crate::domain::{AliasTable, BadAlias};
+use crate::store::check_url;
 use crate::transport::url::TransportUrl;
 
 /// Settings that may come from the file that `KEY_file` names.
@@ -91,7 +92,10 @@ fn check_database_url(settings: &Gathered) -> Result<(), SettingsError> {
         // libpq would take the user's own database: a typo would be another, empty worker.
         let path = rest.split('?').next().unwrap_or_default().rsplit_once('/');
         let named = url.starts_with("sqlite:") || path.is_some_and(|(_, name)| !name.is_empty());
-        return if named { Ok(()) } else { Err(settings.bad(KEY, "a URL that ends in /DATABASE")) };
+        if !named {
+            return Err(settings.bad(KEY, "a URL that ends in /DATABASE"));
+        }
+        return check_url(url).map_err(|reason| settings.bad(KEY, format!("usable: {reason}")));
     }
     Err(settings.bad(
         KEY,

@@ -117,7 +117,7 @@ impl Rule {
             Self::PublicUrl => {
                 text.is_empty()
                     || ((text.starts_with("http://") || text.starts_with("https://"))
-                        && text.chars().all(|c| c.is_ascii_graphic()))
+                        && text.chars().all(|c| c.is_ascii_graphic() && c != '@'))
             }
             Self::Address => text == "off" || text.parse::<SocketAddr>().is_ok(),
             Self::Filter => EnvFilter::try_new(text).is_ok(),
@@ -143,7 +143,7 @@ impl Rule {
                 .to_owned(),
             Self::File => "a file's path, or empty".to_owned(),
             Self::Secret => "a URL, or empty".to_owned(),
-            Self::PublicUrl => "`http://...` or `https://...`, or empty".to_owned(),
+            Self::PublicUrl => "`http://...` or `https://...` without a user, or empty".to_owned(),
             Self::Address => {
                 "`IP:PORT`, such as `127.0.0.1:8798` or `[::1]:8798`, or `off`".to_owned()
             }

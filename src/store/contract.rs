@@ -208,7 +208,7 @@ pub struct EventQuery {
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Nothing was changed and the same may succeed later: no connection, a deadlock, a time-out.
-    #[error("the database did not take it: {act}")]
+    #[error("the database could not do it: {act}")]
     Transient {
         /// What was being done.
         act: &'static str,

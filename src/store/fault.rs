@@ -44,8 +44,9 @@ impl Fault {
     }
 
     /// The same for a connection that was being opened: no data was sent, so none is at fault,
-    /// whatever the server says (a blocked host, a pooler's own codes).
-    pub fn while_opening(mut self) -> Self {
+    /// whatever the server says (a blocked host, a pooler's own codes). `place` is where it leads.
+    pub fn while_opening(mut self, place: &str) -> Self {
+        self.text = format!("{place}: {}", self.text);
         if self.class == FaultClass::Refused {
             self.class = FaultClass::Transient;
         }
@@ -193,7 +194,7 @@ mod tests {
         assert_eq!(by_sqlstate("28P01", "password").class, FaultClass::Denied);
         assert_eq!(by_sqlstate("3D000", "no database").class, FaultClass::Denied);
         assert_eq!(by_mysql_number(1045, "Access denied").class, FaultClass::Denied);
-        let fault = by_mysql_number(1049, "Unknown database").while_opening();
+        let fault = by_mysql_number(1049, "Unknown database").while_opening("h:5432/d");
         assert!(matches!(fault.before_commit("opening"), StoreError::Denied { .. }));
     }
 
@@ -213,9 +214,9 @@ mod tests {
 
     #[test]
     fn an_error_while_opening_never_blames_the_data() {
-        let fault = Fault::new(FaultClass::Refused, "host is blocked").while_opening();
+        let fault = Fault::new(FaultClass::Refused, "host is blocked").while_opening("h:5432/d");
         assert!(matches!(fault.before_commit("opening"), StoreError::Transient { .. }));
-        let fault = Fault::new(FaultClass::Fatal, "no such database").while_opening();
+        let fault = Fault::new(FaultClass::Fatal, "no such database").while_opening("h:5432/d");
         assert!(matches!(fault.before_commit("opening"), StoreError::Fatal { .. }));
     }
 }

@@ -37,7 +37,7 @@ pub use contract::*;
 pub use dictionaries::Dictionaries;
 pub use duties::Duty;
 pub use migrate::{MigrateError, MigrationReport, SCHEMA_VERSION};
-pub use options::{Dialect, SslMode, StoreOptions, TlsOptions};
+pub use options::{Dialect, SslMode, StoreOptions, TlsOptions, check_url};
 pub use watch::{Noticed, NoticedPage};
 
 use std::sync::Arc;

@@ -166,6 +166,38 @@ impl Address {
     }
 }
 
+/// Where a URL leads, without user and password: for errors.
+pub(crate) fn place(dialect: Dialect, target: &str) -> String {
+    if dialect == Dialect::Sqlite {
+        return target.to_owned();
+    }
+    let (_, rest) = target.split_once("://").unwrap_or(("", target));
+    let (address, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let address = address.rsplit_once('@').map_or(address, |(_, address)| address);
+    // A password that is not written as a URL wants it: nothing of it may be shown.
+    if query.contains('@') { dialect.to_string() } else { address.to_owned() }
+}
+
+/// What is wrong with a database's URL, before any connection is tried; never its password.
+///
+/// # Errors
+///
+/// What is wrong, to follow the setting's name.
+pub fn check_url(url: &str) -> Result<(), String> {
+    let wrong = |error| match error {
+        StoreError::Fatal { source, .. } => source.0,
+        other => other.to_string(),
+    };
+    let address = Address::read(&StoreOptions::new(url)).map_err(wrong)?;
+    let target = address.target.expose_secret();
+    let read = match address.dialect {
+        Dialect::Postgresql => super::connect::postgresql::read_url(target).map(drop),
+        Dialect::Mysql => super::connect::mysql::read_url(target).map(drop),
+        Dialect::Sqlite => Ok(()),
+    };
+    read.map_err(|fault| fault.text)
+}
+
 const SCHEMES: &str = "the database's URL begins with `postgres://`, `mysql://` or `sqlite://`";
 
 /// A setting that no database can be reached with.
@@ -190,6 +222,35 @@ mod tests {
         assert_eq!(address.target.expose_secret(), "mysql://u:p@h/d?a=b");
         assert_eq!(address.tls.mode, SslMode::VerifyFull);
         assert_eq!(address.tls.ca_file, Some("/ca.pem".into()));
+    }
+
+    #[test]
+    fn what_no_driver_reads_is_known_before_it_is_used() {
+        for url in ["sqlite://x.db", "postgres://u:p@h/d?connect_timeout=3", "mysql://u:p@h/d"] {
+            assert_eq!(check_url(url), Ok(()), "{url}");
+        }
+        for (url, said) in [
+            ("sqlite://", "needs a file"),
+            ("postgres://u:secret@h/d?foo=bar", "`foo`"),
+            ("mysql://u:secret@h/d?foo=bar", "`foo`"),
+            ("mysql://u:secret@h:port/d", "HOST:PORT"),
+            ("postgres://u:secret@h/d?sslmode=maybe", "`verify-full`"),
+        ] {
+            let reason = check_url(url).unwrap_err();
+            assert!(reason.contains(said) && !reason.contains("secret"), "{url}: {reason}");
+        }
+    }
+
+    #[test]
+    fn a_place_is_told_without_its_password() {
+        for (url, expected) in [
+            ("postgres://u:secret@h:5432/d?connect_timeout=3", "h:5432/d"),
+            ("mysql://h/d", "h/d"),
+            ("mysql://u:sec?ret@h/d", "MySQL"),
+        ] {
+            let address = read(url);
+            assert_eq!(place(address.dialect, address.target.expose_secret()), expected);
+        }
     }
 
     #[test]

@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::time::timeout;
 
 use super::connect::{mysql, postgresql, sqlite};
 use super::fault::{Fault, FaultClass};
 use super::link::Link;
-use super::options::Address;
+use super::options::{Address, place};
 use super::statement::Query;
 use super::{Dialect, StoreError, StoreOptions, TlsOptions};
 
@@ -32,6 +32,8 @@ const TRUSTED_WHEN_IDLE: Duration = Duration::from_secs(1);
 pub(super) struct Opener {
     dialect: Dialect,
     target: SecretString,
+    /// Where that leads, for errors.
+    place: String,
     tls: TlsOptions,
     statement_timeout: Duration,
     purpose: Use,
@@ -40,7 +42,7 @@ pub(super) struct Opener {
 impl Opener {
     /// A connection that no pool knows of.
     pub async fn open(&self) -> Result<Link, Fault> {
-        self.try_open().await.map_err(Fault::while_opening)
+        self.try_open().await.map_err(|fault| fault.while_opening(&self.place))
     }
 
     async fn try_open(&self) -> Result<Link, Fault> {
@@ -97,10 +99,11 @@ impl Pools {
     pub fn new(options: &StoreOptions) -> Result<Self, StoreError> {
         let Address { dialect, target, tls } = Address::read(options)?;
         let statement_timeout = options.statement_timeout;
+        let place = place(dialect, target.expose_secret());
         let size = usize::try_from(options.pool_size.max(1)).unwrap_or(1);
         let pool = |purpose, size| {
-            let (target, tls) = (target.clone(), tls.clone());
-            let opener = Opener { dialect, target, tls, statement_timeout, purpose };
+            let (target, place, tls) = (target.clone(), place.clone(), tls.clone());
+            let opener = Opener { dialect, target, place, tls, statement_timeout, purpose };
             Pool::builder(opener).max_size(size).build().expect("no timeout needs a runtime")
         };
         let (write, read) = if dialect == Dialect::Sqlite {

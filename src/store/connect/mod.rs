@@ -19,3 +19,9 @@ const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(5);
 fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).max(1)
 }
+
+/// Whether it can be an option's name in a URL, and no piece of a password.
+fn is_option(name: &str) -> bool {
+    name.len() <= 40
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_' || byte == b'-')
+}

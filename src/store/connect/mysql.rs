@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use diesel_async::{AsyncMysqlConnection, SimpleAsyncConnection};
-use mysql_async::{Conn, DriverError, Opts, OptsBuilder};
+use mysql_async::{Conn, DriverError, Opts, OptsBuilder, UrlError};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::IDLE_IN_TRANSACTION;
 use super::tls_of_mysql::ssl_opts;
+use super::{IDLE_IN_TRANSACTION, is_option};
 use crate::store::fault::{Fault, FaultClass, by_mysql_number};
 use crate::store::{SslMode, TlsOptions};
 
@@ -18,8 +18,7 @@ pub(in crate::store) async fn open(
     tls: &TlsOptions,
     statement_timeout: Duration,
 ) -> Result<AsyncMysqlConnection, Fault> {
-    let opts = Opts::from_url(url.expose_secret())
-        .map_err(|_| Fault::new(FaultClass::Fatal, "the URL is none that MySQL knows"))?;
+    let opts = read_url(url.expose_secret())?;
     // The socket that the server advertises would go round TLS and, in a test, round the proxy.
     let builder = OptsBuilder::from_opts(opts)
         .prefer_socket(false)
@@ -70,12 +69,29 @@ async fn set_up(
     Ok(())
 }
 
+/// The URL as the driver reads it; its own words could repeat a part of the password.
+pub(in crate::store) fn read_url(url: &str) -> Result<Opts, Fault> {
+    Opts::from_url(url).map_err(|error| {
+        Fault::new(
+            FaultClass::Fatal,
+            match error {
+                UrlError::UnknownParameter { param } if is_option(&param) => {
+                    format!("MySQL's client knows no option `{param}` in a URL")
+                }
+                UrlError::InvalidParamValue { param, .. } if is_option(&param) => {
+                    format!("the value of `{param}` is none that MySQL's client knows")
+                }
+                _ => "it is no `mysql://USER:PASSWORD@HOST:PORT/DATABASE` (a special character \
+                      in a password is written as `%` and two digits)"
+                    .to_owned(),
+            },
+        )
+    })
+}
+
 fn refused(error: &mysql_async::Error) -> Fault {
     match error {
         mysql_async::Error::Server(answer) => by_mysql_number(answer.code.into(), &answer.message),
-        mysql_async::Error::Url(_) => {
-            Fault::new(FaultClass::Fatal, "the URL is none that MySQL knows")
-        }
         other => Fault::new(FaultClass::Lost, super::tls::explain(other.to_string())),
     }
 }

@@ -1,6 +1,7 @@
 //! Opens a connection to PostgreSQL: TCP or a Unix socket, TLS as the mode asks, SQLSTATEs read
 //! along. The hosts of a URL are tried in turn.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
@@ -14,7 +15,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_util::either::Either;
 
 use super::sqlstate::{LastSqlState, Observed, ObservedTls};
-use super::{IDLE_IN_TRANSACTION, milliseconds};
+use super::{IDLE_IN_TRANSACTION, is_option, milliseconds};
 use crate::store::fault::{Fault, FaultClass, by_sqlstate};
 use crate::store::{SslMode, TlsOptions};
 
@@ -27,16 +28,33 @@ pub(in crate::store) struct Opened {
 
 type Socket = Either<TcpStream, UnixStream>;
 
+/// The URL as the driver reads it; its own words could repeat a part of the password.
+pub(in crate::store) fn read_url(url: &str) -> Result<Config, Fault> {
+    url.parse().map_err(|_| {
+        let query = url.split_once('?').map_or("", |(_, query)| query);
+        let keys: Vec<&str> = query
+            .split('&')
+            .filter_map(|pair| Some(pair.split_once('=')?.0))
+            .filter(|key| is_option(key))
+            .collect();
+        let mut text =
+            "it is no `postgres://USER:PASSWORD@HOST:PORT/DATABASE` (a special character \
+                        in a password is written as `%` and two digits)"
+                .to_owned();
+        if !keys.is_empty() {
+            let _ = write!(text, ", or an option of it is not known: `{}`", keys.join("`, `"));
+        }
+        Fault::new(FaultClass::Fatal, text)
+    })
+}
+
 /// Opens a connection to the first host that answers.
 pub(in crate::store) async fn open(
     url: &SecretString,
     tls: &TlsOptions,
     statement_timeout: Duration,
 ) -> Result<Opened, Fault> {
-    let mut config: Config = url
-        .expose_secret()
-        .parse()
-        .map_err(|_| Fault::new(FaultClass::Fatal, "the URL is none that PostgreSQL knows"))?;
+    let mut config = read_url(url.expose_secret())?;
     config.application_name("karbor-restore-worker");
     config.ssl_mode(match tls.mode {
         SslMode::Disable => PgSslMode::Disable,

@@ -2,6 +2,7 @@
 //! each other; `synchronous=FULL`, since with NORMAL a power cut loses commits that were already
 //! acknowledged.
 
+use std::path::Path;
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
@@ -42,7 +43,12 @@ pub(in crate::store) fn open_blocking(
     purpose: Use,
     statement_timeout: Duration,
 ) -> Result<SqliteConnection, Fault> {
-    let mut connection = SqliteConnection::establish(file.expose_secret())
+    let path = file.expose_secret();
+    // SQLite itself would make one, empty.
+    if purpose == Use::Read && !path.starts_with("file:") && !Path::new(path).exists() {
+        return Err(Fault::new(FaultClass::Lost, "there is no such file"));
+    }
+    let mut connection = SqliteConnection::establish(path)
         .map_err(|error| Fault::new(FaultClass::Lost, error.to_string()))?;
     connection
         .batch_execute(&settings(purpose, statement_timeout))
