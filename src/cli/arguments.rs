@@ -90,6 +90,9 @@ pub enum Command {
     },
 
     /// Show the whole pipeline at work, in one process, without any service
+    ///
+    /// On real servers it leaves behind what a real run would: queues named
+    /// karbor-restore-demo..., and the schema and the restores in the database.
     Demo {
         /// Through this broker instead of the embedded one: rabbit://USER:PASSWORD@HOST:5672/
         #[arg(long, value_name = "URL")]

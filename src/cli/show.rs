@@ -89,6 +89,7 @@ struct Progress {
 }
 
 async fn read_report(store: &Store, id: RestoreId) -> anyhow::Result<Report> {
+    store.check().await?;
     let view = store.restore_view(id).await.context("cannot read the restore")?;
     let Some(view) = view else {
         bail!("there is no restore `{id}`: none was recorded under this id, or it was deleted");
@@ -132,8 +133,8 @@ fn urgency(line: &ResourceLine) -> u8 {
     }
 }
 
-/// Counts by type, because where no update names its source, an expected resource cannot be told
-/// from the one that was reported: then the greater of both numbers is the total.
+/// Counts by type, because where no update of a type names a source, an expected resource cannot be
+/// told from the one that was reported: then the greater of both numbers is the total.
 fn measure(lines: &[ResourceLine]) -> Progress {
     #[derive(Default)]
     struct OfType {
@@ -159,7 +160,11 @@ fn measure(lines: &[ResourceLine]) -> Progress {
         .values()
         .map(|of_type| {
             let unsourced = of_type.begun - of_type.sourced;
-            of_type.sourced + unsourced.max(of_type.not_begun)
+            if of_type.sourced == 0 {
+                unsourced.max(of_type.not_begun)
+            } else {
+                of_type.begun + of_type.not_begun
+            }
         })
         .sum();
     progress
@@ -375,6 +380,13 @@ mod tests {
             line("N#-", Some("s5"), None),
         ];
         assert_eq!(measure(&lines), Progress { finished: 2, failed: 1, total: 5 });
+        // Where one of a type names its source, what is not begun is not one of those that do not.
+        let lines = [
+            line("V#1", Some("s1"), Some(Available)),
+            line("V#3", None, Some(Error)),
+            line("V#-", Some("s2"), None),
+        ];
+        assert_eq!(measure(&lines), Progress { finished: 2, failed: 1, total: 3 });
         assert_eq!(in_words(Progress::default()), "no resources are known yet");
     }
 

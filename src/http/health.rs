@@ -18,11 +18,22 @@ pub enum Part {
     Consumer,
     /// Notifications can be published; counts only once it was reported.
     Notifications,
+    /// Batches are committed; counts only once it was reported.
+    Commits,
+    /// The worker is to end; counts only once it was reported.
+    Shutdown,
 }
 
 impl Part {
     /// Every part.
-    pub const ALL: [Self; 4] = [Self::Database, Self::Broker, Self::Consumer, Self::Notifications];
+    pub const ALL: [Self; 6] = [
+        Self::Database,
+        Self::Broker,
+        Self::Consumer,
+        Self::Notifications,
+        Self::Commits,
+        Self::Shutdown,
+    ];
 
     /// Its name in reasons and in `/metrics`.
     pub fn as_str(self) -> &'static str {
@@ -31,6 +42,8 @@ impl Part {
             Self::Broker => "broker",
             Self::Consumer => "consumer",
             Self::Notifications => "notifications",
+            Self::Commits => "commits",
+            Self::Shutdown => "shutdown",
         }
     }
 }

@@ -148,6 +148,7 @@ pub struct Metrics {
     /// Updates that wait for their restore.
     pub early_updates: Gauge,
     taken_in: Counter,
+    commit_failures: Counter,
     /// Replies handed to the broker.
     pub replies_sent: Counter,
     /// Replies whose queue was gone.
@@ -207,6 +208,11 @@ impl Metrics {
                 "Events that this worker committed and has not yet published",
             ),
             early_updates: add(r, "early_updates", "Updates that wait for their restore"),
+            commit_failures: add(
+                r,
+                "commit_failures",
+                "Times that the database did not take a batch",
+            ),
             taken_in: add(
                 r,
                 "taken_in",
@@ -283,6 +289,11 @@ impl Metrics {
     pub fn count_dead_letter(&self, class: &str) {
         let class = known(&CLASSES, class);
         self.dead_letters.get_or_create(&ClassLabel { class }).inc();
+    }
+
+    /// Counts a batch that the database did not take.
+    pub fn count_commit_failure(&self) {
+        self.commit_failures.inc();
     }
 
     /// Counts restores of which was taken in what Karbor wrote.

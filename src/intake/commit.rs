@@ -4,6 +4,7 @@
 //! Doing a batch again is always right, because a repeat merges into what is known and writes no
 //! event.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,7 @@ use tracing::{error, info, warn};
 use crate::backoff::Pauses;
 use crate::cause::with_causes;
 use crate::domain::Outcome;
-use crate::http::Metrics;
+use crate::http::{Health, Metrics, Part};
 use crate::outbox::Lane;
 use crate::store::{BatchItem, DatabaseFault, Store, StoreError};
 
@@ -24,6 +25,10 @@ pub type ItemResult = Result<Outcome, DatabaseFault>;
 /// How long a worker that is draining tries a database that is away, before it gives back what it
 /// holds.
 const DRAINING_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long nothing may be committed before the worker is not ready: a database that answers may
+/// still be read-only, full, or locked.
+const UNREADY_AFTER: Duration = Duration::from_secs(3);
 
 /// The batch was not committed, because the worker is to end and the database is away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +43,10 @@ pub struct Committer {
     given_up: CancellationToken,
     /// Since when a draining worker has been without its database.
     without_database: Option<Instant>,
+    /// Where it is told that nothing can be committed.
+    health: Option<Health>,
+    /// Since when nothing was committed, though it was tried.
+    failing_since: Option<Instant>,
 }
 
 impl Committer {
@@ -50,7 +59,23 @@ impl Committer {
         draining: CancellationToken,
         given_up: CancellationToken,
     ) -> Self {
-        Self { store, lane, metrics, draining, given_up, without_database: None }
+        Self {
+            store,
+            lane,
+            metrics,
+            draining,
+            given_up,
+            without_database: None,
+            health: None,
+            failing_since: None,
+        }
+    }
+
+    /// Tells `/readyz` when nothing can be committed for a while.
+    #[must_use]
+    pub fn telling(mut self, health: Health) -> Self {
+        self.health = Some(health);
+        self
     }
 
     /// Commits `items` in order and hands their events on. Gives the items back with one result
@@ -107,11 +132,13 @@ impl Committer {
             let error = match result {
                 Ok(outcomes) => {
                     self.without_database = None;
+                    self.note_success();
                     return Ok((part, Ok(outcomes)));
                 }
                 Err(StoreError::Refused { source, .. }) => return Ok((part, Err(source))),
                 Err(error) => error,
             };
+            self.note_failure(&error);
             if self.draining.is_cancelled() {
                 let since = *self.without_database.get_or_insert_with(Instant::now);
                 if since.elapsed() >= DRAINING_PATIENCE {
@@ -129,11 +156,31 @@ impl Committer {
                     pauses.pause().await;
                 }
                 StoreError::Transient { .. } => {
-                    warn!(cause = %with_causes(&error), "the database did not take a batch; trying again");
+                    let (cause, restores) = (with_causes(&error), some_restores(&part));
+                    warn!(%cause, %restores, "the database did not take a batch; trying again");
                     pauses.pause().await;
                 }
                 StoreError::Refused { .. } => unreachable!("returned above"),
             }
+        }
+    }
+
+    fn note_success(&mut self) {
+        if self.failing_since.take().is_some()
+            && let Some(health) = &self.health
+        {
+            health.set(Part::Commits, Ok(()));
+        }
+    }
+
+    fn note_failure(&mut self, error: &StoreError) {
+        self.metrics.count_commit_failure();
+        let since = *self.failing_since.get_or_insert_with(Instant::now);
+        if since.elapsed() >= UNREADY_AFTER
+            && let Some(health) = &self.health
+        {
+            let reason = format!("nothing can be committed: {}", with_causes(error));
+            health.set(Part::Commits, Err(reason));
         }
     }
 
@@ -179,4 +226,15 @@ impl Committer {
             Err(error) => (part, Err(error)),
         }
     }
+}
+
+/// Which restores a batch is about, a few of them: one that another program keeps locked is among
+/// them.
+fn some_restores(part: &[BatchItem]) -> String {
+    let restores: BTreeSet<_> = part.iter().map(|item| item.command.restore_id()).collect();
+    let mut text: Vec<String> = restores.iter().take(3).map(ToString::to_string).collect();
+    if restores.len() > text.len() {
+        text.push(format!("{} more", restores.len() - text.len()));
+    }
+    text.join(", ")
 }

@@ -174,9 +174,10 @@ impl From<Refusal> for RpcError {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::RestoreNotFound(id) => Self::RestoreNotFound(id),
-            Refusal::TooManyResources { limit } => {
-                Self::InvalidInput(format!("the restore would have more than {limit} resources"))
-            }
+            Refusal::TooManyResources { limit } => Self::InvalidInput(format!(
+                "the restore would have more than {limit} resources (the worker's setting \
+                     `limits.resources_per_restore`)"
+            )),
         }
     }
 }

@@ -51,6 +51,15 @@ pub enum MigrateError {
          `karbor-restore-worker migrate --adopt` (with `--dry-run` it only says what it would do)"
     )]
     NeedsAdoption,
+    /// It is empty, as far as this worker can tell.
+    #[error(
+        "it holds no schema of this worker's: does `database.url` name the right one? \
+         `karbor-restore-worker migrate` makes the schema"
+    )]
+    NoSchema,
+    /// A step is missing.
+    #[error("the schema is not up to date: run `karbor-restore-worker migrate`")]
+    OldSchema,
     /// There is nothing that could be adopted.
     #[error("there is nothing to adopt in this database: {0}")]
     NothingToAdopt(&'static str),
@@ -81,7 +90,9 @@ impl MigrateError {
     /// Whether the same may succeed later, without anybody's doing.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Store(StoreError::Transient { .. } | StoreError::Doubt { .. }) => true,
+            Self::Store(StoreError::Transient { .. } | StoreError::Doubt { .. })
+            | Self::NoSchema
+            | Self::OldSchema => true,
             Self::Store(
                 StoreError::Refused { .. }
                 | StoreError::Fenced
@@ -156,19 +167,40 @@ impl Store {
     }
 
     /// Whether the database answers, and its schema is one this version can work with.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::check_schema`]; a schema that is not fit is [`StoreError::Fatal`].
     pub async fn check(&self) -> Result<(), StoreError> {
+        self.check_schema().await.map_err(|error| match error {
+            MigrateError::Store(error) => error,
+            unfit => StoreError::Fatal { act: FACTS.act, source: DatabaseFault(unfit.to_string()) },
+        })
+    }
+
+    /// Whether the database answers, and its schema is one this version can work with. What is not
+    /// migrated yet is transient.
+    pub async fn check_schema(&self) -> Result<(), MigrateError> {
         let mut connection = self.pools.connect(FACTS.act, Use::Read).await?;
+        let tables: Vec<Named> = connection.load(&TABLES, &[]).await?;
+        let has = |name: &str| tables.iter().any(|table| table.name == name);
+        if !has("restore_schema_facts") {
+            return Err(if has("restores") {
+                MigrateError::NeedsAdoption
+            } else {
+                MigrateError::NoSchema
+            });
+        }
         let facts: Vec<Fact> = connection.load(&FACTS, &[]).await?;
         let fact = |name: &str| facts.iter().find(|fact| fact.name == name).map(|fact| fact.value);
-        let text = match (fact("schema_version"), fact("oldest_version_served")) {
-            _ if fact("adopting").is_some() => MigrateError::NeedsAdoption.to_string(),
-            (_, Some(oldest)) if oldest > SCHEMA_VERSION => {
-                MigrateError::NewerSchema { oldest_served: oldest }.to_string()
+        match (fact("schema_version"), fact("oldest_version_served")) {
+            _ if fact("adopting").is_some() => Err(MigrateError::NeedsAdoption),
+            (_, Some(oldest_served)) if oldest_served > SCHEMA_VERSION => {
+                Err(MigrateError::NewerSchema { oldest_served })
             }
-            (Some(version), _) if version >= SCHEMA_VERSION => return Ok(()),
-            _ => "the schema is not migrated: run `karbor-restore-worker migrate`".to_owned(),
-        };
-        Err(StoreError::Fatal { act: FACTS.act, source: DatabaseFault(text) })
+            (Some(version), _) if version >= SCHEMA_VERSION => Ok(()),
+            _ => Err(MigrateError::OldSchema),
+        }
     }
 
     pub(super) async fn look(&self) -> Result<Found, StoreError> {

@@ -29,7 +29,7 @@ use crate::outbox::{Lane, Sink, TakeOver};
 use crate::rpc::{Dispatcher, Notifier, Target};
 use crate::settings::Settings;
 use crate::shutdown::Signals;
-use crate::store::{MigrateError, Store};
+use crate::store::Store;
 use crate::transport::{Consumer, ConsumerSpec};
 use crate::{intake, keeper};
 
@@ -65,9 +65,11 @@ pub async fn serve(
     let store = Store::new(settings.store_options()?)?
         .with_rules(settings.aliases()?, settings.limits.reason_chars);
     let http = listeners::start(settings, &store, &telling).await?;
+    let health = telling.health.clone();
     let run = run(settings, brokers, migrate, store, telling, signals.draining.clone());
     let deadline = async {
         signals.draining.cancelled().await;
+        health.set(Part::Shutdown, Err("no more messages are taken".to_owned()));
         // What is left is time for the connections to close.
         let time = Duration::from_secs(settings.shutdown.timeout_s).mul_f32(0.9);
         tokio::time::sleep(time).await;
@@ -159,7 +161,7 @@ async fn run(
         consumer,
         answers: answers.clone(),
         dispatcher,
-        committer: committer(&intake_lane),
+        committer: committer(&intake_lane).telling(health.clone()),
         store,
         dead_letters,
         recorded,
@@ -212,7 +214,7 @@ async fn prepare_database(store: &Store, migrate: Migrate, health: &Health) -> a
     loop {
         let attempt = match migrate {
             Migrate::First => store.migrate().await.map(|report| report.log()),
-            Migrate::Not => store.check().await.map_err(MigrateError::from),
+            Migrate::Not => store.check_schema().await,
         };
         match attempt {
             Ok(()) => break,

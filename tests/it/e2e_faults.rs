@@ -262,3 +262,37 @@ async fn sigterm_while_the_database_is_silent_gives_back_what_was_taken(
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_takes_no_writes_makes_the_worker_unready_and_loses_nothing() {
+    let stage = Stage::new(Kind::Postgresql).await;
+    let worker = stage.worker("w1").start().await;
+    let mut notifications = stage.notifications().await;
+    let restore_id = stage.record_restore().await;
+    // As a standby answers after a fail-over.
+    let read_only = async |value: &str| {
+        let sql = format!(
+            "BEGIN READ WRITE; DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET \
+             default_transaction_read_only = {value}', current_database()); END $$; COMMIT"
+        );
+        stage.database.texts(&sql).await;
+        let others = "SELECT pg_terminate_backend(pid)::text AS text FROM pg_stat_activity \
+                      WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        stage.database.texts(others).await;
+    };
+    read_only("on").await;
+    stage.cast(&Request::resource(&restore_id, "volume-1", "available", None)).await;
+    eventually("it says that nothing can be committed", || async {
+        let ready = worker.get("/readyz").await;
+        let told = ready.status == 503 && ready.body.contains("nothing can be committed");
+        let named = worker.log().contains(&restore_id);
+        if told && named { Ok(()) } else { Err(format!("{} {}", ready.status, ready.body)) }
+    })
+    .await;
+    assert!(!worker.get("/metrics").await.body.contains("karbor_restore_commit_failures_total 0"));
+
+    read_only("off").await;
+    let end = |one: &Received| one.message["event_type"] == "karbor.restore_resource.end";
+    notifications.until("the update is applied", |all| all.iter().any(end)).await;
+    worker.ready().await;
+}

@@ -4,7 +4,7 @@ use std::process::Output;
 
 use rstest::rstest;
 
-use crate::harness::{Kind, Request, Stage, eventually, get, own_address};
+use crate::harness::{Kind, Request, Stage, eventually, get, new_id, own_address};
 
 fn said(output: &Output) -> String {
     String::from_utf8_lossy(&[output.stdout.clone(), output.stderr.clone()].concat()).into_owned()
@@ -16,6 +16,8 @@ fn said(output: &Output) -> String {
 #[case::bad_driver("NOTIFICATIONS__DRIVER", "pigeon", "messagingv2")]
 #[case::bad_queue_type("MESSAGING__QUEUE_TYPE", "stream", "quorum")]
 #[case::bad_scheme("DATABASE__URL", "oracle://somewhere/db", "mysql")]
+#[case::bad_option("DATABASE__URL", "mysql://somewhere/db?colour=red", "`colour`")]
+#[case::bad_ssl_mode("DATABASE__URL", "postgres://somewhere/db?sslmode=maybe", "verify-full")]
 #[case::open_address_without_tokens("HTTP__LISTEN", "0.0.0.0:0", "tokens_file")]
 #[tokio::test]
 async fn bad_settings_end_with_code_2_and_are_named(
@@ -160,8 +162,41 @@ async fn a_second_signal_ends_at_once_and_what_was_taken_is_back() {
         if log.contains("a second signal ends at once") { Ok(()) } else { Err(log) }
     })
     .await;
+    let ready = worker.get("/readyz").await;
+    assert_eq!((ready.status, ready.body.contains("shutdown")), (503, true), "{}", ready.body);
     worker.signal("TERM");
 
     assert_eq!(worker.ended().await.code(), Some(1));
     queue_is("the update is back", (1, 0)).await;
+}
+
+#[tokio::test]
+async fn a_worker_that_does_not_migrate_waits_for_the_schema() {
+    let stage = Stage::new(Kind::Postgresql).await;
+    let worker = stage.worker("w1").argument("--no-migrate").spawn();
+    eventually("it says what it waits for", || async {
+        let log = worker.log();
+        if log.contains("karbor-restore-worker migrate") { Ok(()) } else { Err(log) }
+    })
+    .await;
+    let output = stage.worker("w0").run(&["migrate"]).await;
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    worker.ready().await;
+}
+
+#[tokio::test]
+async fn show_makes_no_database_and_says_what_is_missing() {
+    let stage = Stage::new(Kind::Sqlite).await;
+    let file = std::env::temp_dir().join(format!("{}.sqlite", new_id()));
+    let url = format!("sqlite://{}", file.display());
+    let show = ["show", "f30fe76e-4715-4cf8-aff3-13deea7170c3"];
+    let output = stage.worker("w1").set("DATABASE__URL", url).run(&show).await;
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(said(&output).contains("there is no such file"), "{}", said(&output));
+    assert!(said(&output).contains(&file.display().to_string()), "{}", said(&output));
+    assert!(!file.exists());
+    let stage = Stage::new(Kind::Mysql).await;
+    let output = stage.worker("w1").run(&show).await;
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(said(&output).contains("karbor-restore-worker migrate"), "{}", said(&output));
 }

@@ -58,6 +58,7 @@ pub async fn run(
     let signals = Signals::manual();
 
     introduce(&settings)?;
+    refuse_company(&settings, transport.as_ref()).await?;
     let mut worker = {
         let (settings, telling, signals) = (settings.clone(), telling.clone(), signals.clone());
         tokio::spawn(async move {
@@ -91,6 +92,16 @@ fn introduce(settings: &Settings) -> anyhow::Result<()> {
         },
         Store::new(settings.store_options()?)?.dialect(),
     )?;
+    Ok(())
+}
+
+/// Two demonstrations on one broker would take each other's messages.
+async fn refuse_company(settings: &Settings, transport: &dyn Transport) -> anyhow::Result<()> {
+    let queue = &settings.messaging.topic;
+    let found = transport.inspect(queue).await.context("the broker does not answer")?;
+    if found.is_some_and(|depth| depth.consumers > 0) {
+        bail!("another demonstration runs on this broker (queue `{queue}`): let it end first");
+    }
     Ok(())
 }
 

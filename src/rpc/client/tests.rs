@@ -139,7 +139,9 @@ fn the_client_reads_the_outcome_that_was_answered() {
 fn a_refusal_is_raised() {
     let refused = |refusal| error(&caller().outcome(&Outcome::Refused(refusal), ReplyShape::One));
     assert_eq!(refused(Refusal::RestoreNotFound(id())), RpcError::RestoreNotFound(id()));
-    let said = "the restore would have more than 9 resources".to_owned();
+    let said = "the restore would have more than 9 resources (the worker\'s setting \
+         `limits.resources_per_restore`)"
+        .to_owned();
     assert_eq!(refused(Refusal::TooManyResources { limit: 9 }), RpcError::InvalidInput(said));
     let waiting = caller().outcome(&Outcome::Waiting, ReplyShape::One);
     assert_eq!(error(&waiting).class(), "InternalError");

@@ -216,7 +216,11 @@ fn a_bad_restore_is_told_which_field_is_bad() {
     let many: Map<_, _> = (0..20_001).map(|n| (format!("t#{n}"), json!("error"))).collect();
     let many = with(restore(), "resources_status", Value::Object(many));
     let said = invalid("restore", json!({"restore": many}));
-    assert_eq!(said, "the restore would have more than 20000 resources");
+    assert_eq!(
+        said,
+        "the restore would have more than 20000 resources (the worker\'s setting \
+         `limits.resources_per_restore`)"
+    );
     let said = invalid("restore", json!({"restore": [1]}));
     assert_eq!(
         said,

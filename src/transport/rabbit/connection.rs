@@ -109,7 +109,7 @@ pub(super) async fn dial(
         Ok(Err(error)) if is_denial(&error) => {
             Err(TransportError::Denied { address: host.to_string(), reason: describe(&error) })
         }
-        Ok(Err(error)) => Err(unreachable(describe(&error))),
+        Ok(Err(error)) => Err(unreachable(explain(describe(&error)))),
         Err(_) => Err(unreachable(format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()))),
     }
 }
@@ -129,6 +129,15 @@ impl Session {
     pub(super) async fn close(self) {
         // Both outcomes end in the cut of the socket.
         let _ = timeout(CLOSE_TIMEOUT, self.connection.close(200, "OK".into())).await;
+    }
+}
+
+/// What a TLS handshake says of an answer in the clear, in an operator's words.
+fn explain(reason: String) -> String {
+    if reason.contains("InvalidContentType") {
+        format!("{reason}: what listens there speaks no TLS on this port (RabbitMQ's own is 5671)")
+    } else {
+        reason
     }
 }
 

@@ -13,7 +13,12 @@ use super::database::Database;
 async fn workers_that_start_together_migrate_once(#[case] dialect: Dialect) {
     let database = Database::create(dialect).await;
     let stores: Vec<Store> = (0..3).map(|_| database.store()).collect();
-    assert!(matches!(stores[0].check().await.unwrap_err(), StoreError::Fatal { .. }));
+    match stores[0].check().await.unwrap_err() {
+        StoreError::Fatal { .. } => {}
+        // The file is not there yet.
+        StoreError::Transient { .. } if dialect == Dialect::Sqlite => {}
+        other => panic!("{other:?}"),
+    }
     let (a, b, c) = tokio::join!(stores[0].migrate(), stores[1].migrate(), stores[2].migrate());
     let applied = [a, b, c].map(|report| report.unwrap().applied.len());
     assert_eq!(applied.iter().filter(|steps| **steps > 0).count(), 1, "{applied:?}");
@@ -71,7 +76,7 @@ async fn newer_schema_is_refused_only_when_this_version_is_too_old(#[case] diale
 #[rstest]
 #[case::postgresql("postgres://postgres:hunter2@127.0.0.1:1/x")]
 #[case::mysql("mysql://root:hunter2@127.0.0.1:1/x")]
-#[case::sqlite("sqlite:///nowhere/hunter2-is-no-directory/x.db")]
+#[case::sqlite("sqlite:///nowhere/is-no-directory/x.db")]
 #[tokio::test(flavor = "multi_thread")]
 async fn database_that_is_away_is_transient(#[case] url: &str) {
     let options = karbor_restore_worker::store::StoreOptions::new(url);
