@@ -9,7 +9,7 @@ use diesel::sql_types::{BigInt, Text};
 use super::connection::Connection;
 use super::migrate::{MigrateError, Migrating, MigrationReport, Restores};
 use super::pool::Use;
-use super::statement::Statement;
+use super::statement::{Statement, as_count};
 use super::{Dialect, Store, StoreError};
 
 /// Whether to adopt, or only to say what that would do.
@@ -30,10 +30,14 @@ pub struct AdoptionReport {
     pub already: bool,
     /// Rows of Karbor's table.
     pub karbor_restores: u64,
-    /// Restores taken in now; those taken in before, and deleted ones, are not among them.
+    /// Those of them that are deleted: they are left alone.
+    pub deleted: u64,
+    /// Restores taken in now; those taken in before are not among them.
     pub restores: u64,
     /// Their resources.
     pub resources: u64,
+    /// Entries of their dictionaries that are of no resource: they are left as they are.
+    pub unread: u64,
     /// Columns of Karbor's table that were widened.
     pub widened: Vec<String>,
     /// The steps that made our tables and indexes.
@@ -45,7 +49,8 @@ const ACT: &str = "adopting Karbor's database";
 /// Names every column of Karbor's that the worker uses: another table of this name is refused.
 const SURVEY: Statement = Statement::portable(
     ACT,
-    "SELECT COUNT(*) AS number FROM (SELECT created_at, updated_at, deleted, id, project_id, \
+    "SELECT COUNT(*) AS number, COUNT(CASE WHEN deleted THEN 1 END) AS deleted \
+     FROM (SELECT created_at, updated_at, deleted, id, project_id, \
      provider_id, checkpoint_id, restore_target, parameters, status, resources_status, \
      resources_reason FROM restores) AS karbor",
 );
@@ -70,6 +75,8 @@ const FINISHED: Statement =
 struct NumberRow {
     #[diesel(sql_type = BigInt)]
     number: i64,
+    #[diesel(sql_type = BigInt)]
+    deleted: i64,
 }
 
 #[derive(QueryableByName)]
@@ -100,12 +107,15 @@ impl Store {
             ));
         }
         let mut connection = self.pools.connect(ACT, Use::Write).await?;
+        let (karbor_restores, deleted) = survey(&mut connection).await?;
         let mut report = AdoptionReport {
             mode,
             already: !found.must_be_adopted,
-            karbor_restores: survey(&mut connection).await?,
+            karbor_restores,
+            deleted,
             restores: 0,
             resources: 0,
+            unread: 0,
             widened: Vec::new(),
             migrations: MigrationReport { applied: Vec::new() },
         };
@@ -138,14 +148,16 @@ impl Store {
         while let Some(adopted) = self.adopt_page(&mut after, now).await? {
             report.restores += adopted.restores;
             report.resources += adopted.resources;
+            report.unread += adopted.unread;
         }
         Ok(())
     }
 }
 
-async fn survey(connection: &mut Connection) -> Result<u64, StoreError> {
+/// How many rows Karbor's table has, and how many of them are deleted.
+async fn survey(connection: &mut Connection) -> Result<(u64, u64), StoreError> {
     let row: Option<NumberRow> = connection.load_one(&SURVEY, &[]).await?;
-    Ok(row.map_or(0, |row| super::statement::as_count(row.number)))
+    Ok(row.map_or((0, 0), |row| (as_count(row.number), as_count(row.deleted))))
 }
 
 async fn narrow_columns(connection: &mut Connection) -> Result<Vec<String>, StoreError> {
@@ -158,8 +170,8 @@ async fn narrow_columns(connection: &mut Connection) -> Result<Vec<String>, Stor
 
 impl std::fmt::Display for AdoptionReport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { mode, already, karbor_restores, restores, resources, widened, migrations } =
-            self;
+        let Self { mode, already, karbor_restores, deleted, restores, resources, .. } = self;
+        let Self { unread, widened, migrations, .. } = self;
         let (widen, apply) = match mode {
             Adoption::Real => ("widened", "applied"),
             Adoption::DryRun => ("would widen", "would apply"),
@@ -168,13 +180,20 @@ impl std::fmt::Display for AdoptionReport {
             (_, true) => writeln!(f, "it is adopted already")?,
             (Adoption::Real, false) => writeln!(
                 f,
-                "adopted Karbor's table `restores` ({karbor_restores} rows): took in {restores} \
-                 restores with {resources} resources, without a notification"
+                "adopted Karbor's table `restores` ({karbor_restores} rows, {deleted} of them deleted): \
+                 took in {restores} restores with {resources} resources, without a notification"
             )?,
             (Adoption::DryRun, false) => writeln!(
                 f,
-                "would adopt Karbor's table `restores` ({karbor_restores} rows); nothing is changed"
+                "would adopt Karbor's table `restores` ({karbor_restores} rows, {deleted} of them \
+                 deleted, which are left alone); nothing is changed"
             )?,
+        }
+        if *unread > 0 {
+            writeln!(
+                f,
+                "{unread} entries of the dictionaries are of no resource, and stay as they are"
+            )?;
         }
         if !widened.is_empty() {
             writeln!(f, "{widen} to LONGTEXT: {}", widened.join(", "))?;

@@ -135,6 +135,9 @@ const RECORDS: &str = "__diesel_schema_migrations";
 const RECORDED: Statement =
     Statement::portable(ACT, "SELECT version AS name FROM __diesel_schema_migrations");
 
+/// The migration that comes first.
+const MAKES_FACTS: &str = "0001_restore_schema_facts";
+
 /// The migration that makes Karbor's table, where Karbor did not.
 const MAKES_RESTORES: &str = "0002_restores";
 
@@ -214,7 +217,9 @@ impl Store {
         };
         let recorded: Vec<Named> =
             if has(RECORDS) { connection.load(&RECORDED, &[]).await? } else { Vec::new() };
-        let ours = recorded.iter().any(|row| MAKES_RESTORES.starts_with(&row.name));
+        // On MySQL a step may be done and not recorded; that of the facts comes first, and with
+        // it, in Karbor's database, the fact that its rows are not taken in.
+        let ours = recorded.iter().any(|row| MAKES_FACTS.starts_with(&row.name));
         let fact = |name: &str| facts.iter().find(|fact| fact.name == name).map(|fact| fact.value);
         Ok(Found {
             has_restores: has("restores"),
@@ -410,38 +415,73 @@ where
     let mut applied = Vec::new();
     for migration in harness.pending_migrations(source)? {
         let name = migration.name().to_string();
-        if restores == Restores::Karbors && name == MAKES_RESTORES {
-            harness.run_migration(&KarborMadeIt(migration))?;
-        } else {
-            harness.run_migration(migration.as_ref())?;
+        let step = match (restores, name.as_str()) {
+            (Restores::Karbors, MAKES_FACTS) => Step::AndKarborMadeRestores,
+            (Restores::Karbors, MAKES_RESTORES) => Step::Nothing,
+            _ => Step::Itself,
+        };
+        harness.run_migration(&Repeatable { migration, step })?;
+        if step != Step::Nothing {
             applied.push(name);
         }
     }
     Ok(applied)
 }
 
-/// In the place of the migration that makes the table `restores`: notes it as done, and that its
-/// rows are still to be taken in.
-struct KarborMadeIt<DB: Backend>(Box<dyn Migration<DB>>);
+/// What is done in the place of a migration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// What it says.
+    Itself,
+    /// That, and a fact that the rows of Karbor's table are still to be taken in.
+    AndKarborMadeRestores,
+    /// It is noted as done.
+    Nothing,
+}
 
-impl<DB: Backend> Migration<DB> for KarborMadeIt<DB> {
+/// A migration that may have been done before without being noted: MySQL commits each DDL statement
+/// by itself, so a process that ends between the two leaves it so. One step a migration makes that
+/// plain: what it was to make is there.
+struct Repeatable<DB: Backend> {
+    migration: Box<dyn Migration<DB>>,
+    step: Step,
+}
+
+impl<DB: Backend> Migration<DB> for Repeatable<DB> {
     fn run(&self, connection: &mut dyn BoxableConnection<DB>) -> diesel::migration::Result<()> {
-        Ok(connection.batch_execute(
-            "INSERT INTO restore_schema_facts (fact, value) VALUES ('adopting', 1)",
-        )?)
+        if self.step != Step::Nothing {
+            self.migration.run(connection).or_else(|error| {
+                if is_there_already(&error.to_string()) { Ok(()) } else { Err(error) }
+            })?;
+        }
+        if self.step == Step::AndKarborMadeRestores {
+            connection.batch_execute("DELETE FROM restore_schema_facts WHERE fact = 'adopting'")?;
+            connection.batch_execute(
+                "INSERT INTO restore_schema_facts (fact, value) VALUES ('adopting', 1)",
+            )?;
+        }
+        Ok(())
     }
 
     fn revert(&self, connection: &mut dyn BoxableConnection<DB>) -> diesel::migration::Result<()> {
-        self.0.revert(connection)
+        self.migration.revert(connection)
     }
 
     fn metadata(&self) -> &dyn MigrationMetadata {
-        self.0.metadata()
+        self.migration.metadata()
     }
 
     fn name(&self) -> &dyn MigrationName {
-        self.0.name()
+        self.migration.name()
     }
+}
+
+/// MySQL's words for a table (1050), a column (1060) or an index (1061) that exists. PostgreSQL's
+/// and SQLite's migrations are all or nothing, and such an error ends their transaction.
+fn is_there_already(error: &str) -> bool {
+    (error.contains("Table '") && error.contains("already exists"))
+        || error.contains("Duplicate column name")
+        || error.contains("Duplicate key name")
 }
 
 fn names_of<DB: Backend>(source: &EmbeddedMigrations) -> Vec<String> {

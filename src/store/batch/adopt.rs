@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::rows::{AdoptedRow, ResourceJson, StateJson, time_text, to_json};
 use super::{statements, writes};
@@ -21,6 +21,7 @@ const PAGE: u32 = 50;
 pub(in crate::store) struct Adopted {
     pub restores: u64,
     pub resources: u64,
+    pub unread: u64,
 }
 
 struct Restore {
@@ -28,6 +29,7 @@ struct Restore {
     state: RestoreState,
     changed_at: DateTime<Utc>,
     digest: Option<String>,
+    unread: u64,
     /// What each counts as, and what is said of it.
     resources: BTreeMap<ResourceKey, (ResourceState, ResourceState)>,
 }
@@ -62,7 +64,8 @@ impl Store {
         }
         transaction.commit().await?;
         let resources = restores.iter().map(|restore| restore.resources.len() as u64).sum();
-        Ok(Some(Adopted { restores: restores.len() as u64, resources }))
+        let unread = restores.iter().map(|restore| restore.unread).sum();
+        Ok(Some(Adopted { restores: restores.len() as u64, resources, unread }))
     }
 }
 
@@ -73,7 +76,7 @@ fn read(row: AdoptedRow, rules: &KarborRules, now: DateTime<Utc>) -> Option<Rest
     let state =
         State { sequence: None, status: status.unwrap_or(RestoreStatus::InProgress), reason: None };
     let said = rules.read(row.resources_status.as_deref(), row.resources_reason.as_deref());
-    let ends = state.ends_resources();
+    let (ends, unread) = (state.ends_resources(), said.unread() as u64);
     let resources = said.updates.into_iter().map(|update| {
         let said = update.state;
         (update.key, (if ends { said.clone().ended() } else { said.clone() }, said))
@@ -84,6 +87,7 @@ fn read(row: AdoptedRow, rules: &KarborRules, now: DateTime<Utc>) -> Option<Rest
         state,
         changed_at,
         digest: said.digest,
+        unread,
         resources: resources.collect(),
     })
 }
@@ -124,7 +128,11 @@ fn resource_rows(restore: &Restore) -> impl Iterator<Item = ResourceJson<'_>> {
     })
 }
 
-/// Version 1 and no transition: known, and no event of it yet. Its silence begins now.
+/// A restore that said nothing for as long is no news when its database is adopted.
+const LONG_SILENT: TimeDelta = TimeDelta::days(1);
+
+/// Version 1 and no transition: known, and no event of it yet. Its silence begins now, unless it
+/// has been silent for long: then it counts as told.
 fn state_row(restore: &Restore, now: DateTime<Utc>) -> StateJson<'_> {
     StateJson {
         i: &restore.id,
@@ -139,7 +147,7 @@ fn state_row(restore: &Restore, now: DateTime<Utc>) -> StateJson<'_> {
         c: time_text(restore.changed_at),
         r: restore.resources.len() as u64,
         e: 0,
-        x: 0,
+        x: u8::from(now - restore.changed_at > LONG_SILENT),
         f: restore.state.status.is_final().then(|| time_text(restore.changed_at)),
     }
 }

@@ -1,6 +1,8 @@
 //! A database that Karbor made: adopted with its rows, without an event, and not without being
 //! asked.
 
+use std::time::Duration;
+
 use karbor_restore_worker::domain::{ResourceStatus as R, RestoreStatus};
 use karbor_restore_worker::store::{Adoption, Dialect, MigrateError, StoreError};
 use rstest::rstest;
@@ -43,7 +45,7 @@ async fn karbors_rows_are_taken_in_without_an_event(#[case] dialect: Dialect) {
     let database = Database::create(dialect).await;
     create_karbors(&database, dialect).await;
     let (running, done, deleted) = (new_id(), new_id(), new_id());
-    let statuses = r#"{"T#a": "BUILD", "T#b": "error", "T#w": "weird"}"#;
+    let statuses = r#"{"T#a": "BUILD", "T#b": "error", "T#w": "weird", "odd": "error"}"#;
     insert(&database, &running.to_string(), "in_progress", false, statuses).await;
     insert(&database, &done.to_string(), "success", false, statuses).await;
     insert(&database, &deleted.to_string(), "success", true, statuses).await;
@@ -52,11 +54,12 @@ async fn karbors_rows_are_taken_in_without_an_event(#[case] dialect: Dialect) {
     assert!(matches!(store.migrate().await.unwrap_err(), MigrateError::NeedsAdoption));
 
     let dry = store.adopt(Adoption::DryRun).await.unwrap();
-    assert_eq!((dry.karbor_restores, dry.restores), (4, 0));
+    assert_eq!((dry.karbor_restores, dry.deleted, dry.restores), (4, 1, 0));
     assert!(dry.to_string().starts_with("would adopt"), "{dry}");
     assert!(matches!(store.migrate().await.unwrap_err(), MigrateError::NeedsAdoption));
     let report = store.adopt(Adoption::Real).await.unwrap();
     assert_eq!((report.karbor_restores, report.restores, report.resources), (4, 2, 6));
+    assert_eq!(report.unread, 2);
     assert_eq!(report.migrations, dry.migrations);
     let wide = ["resources_reason", "resources_status"].map(str::to_owned);
     let widened = if dialect == Dialect::Mysql { wide.to_vec() } else { Vec::new() };
@@ -66,7 +69,9 @@ async fn karbors_rows_are_taken_in_without_an_event(#[case] dialect: Dialect) {
     let again = store.adopt(Adoption::Real).await.unwrap();
     assert_eq!((again.already, again.restores), (true, 0));
 
-    // Nothing is news, nothing is published, and Karbor's own text stands.
+    // Nothing is news (nor is a silence of years), nothing is published, and Karbor's own text
+    // stands.
+    assert_eq!(store.silent_restores(now() + Duration::from_secs(9), 10).await.unwrap(), []);
     assert_eq!(store.notice_recent(10).await.unwrap().changed, []);
     assert_eq!(store.notice_page("", 10).await.unwrap().noticed.changed, []);
     assert_eq!(database.count("restore_events").await, 0);
@@ -94,8 +99,51 @@ async fn karbors_rows_are_taken_in_without_an_event(#[case] dialect: Dialect) {
         .collect();
     assert_eq!(told, [(Some("restoring"), "available", 1), (Some("in_progress"), "fail", 1)]);
     assert_eq!(store.write_dictionaries(10).await.unwrap().written, 1);
-    let written = r#"{"T#a": "available", "T#b": "error", "T#w": "weird"}"#;
+    let written = r#"{"T#a": "available", "T#b": "error", "T#w": "weird", "odd": "error"}"#;
     assert_eq!(database.lines(&column).await, [written]);
+}
+
+/// MySQL commits each step of the schema by itself: a process may end before it is noted.
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_that_was_done_and_not_noted_is_no_obstacle(#[values(true, false)] karbors: bool) {
+    for step in if karbors { 1..=17 } else { 2..=17 } {
+        let database = Database::create(Dialect::Mysql).await;
+        let store = database.store();
+        if karbors {
+            create_karbors(&database, Dialect::Mysql).await;
+            store.adopt(Adoption::Real).await.unwrap();
+        } else {
+            store.migrate().await.unwrap();
+        }
+        // As if the process had ended there: what comes after is not there.
+        let version = format!("{step:04}");
+        let forget = format!("DELETE FROM __diesel_schema_migrations WHERE version >= '{version}'");
+        database.execute(&forget).await;
+        let fact = match (karbors, step) {
+            // The fact is written with the first step, and taken away at the end.
+            (true, 2..) => "INSERT INTO restore_schema_facts (fact, value) VALUES ('adopting', 1)",
+            _ => "DELETE FROM restore_schema_facts WHERE fact = 'adopting'",
+        };
+        database.execute(fact).await;
+        // Steps that write rows are undone with their record.
+        for (written_by, undo) in [
+            (10, "DELETE FROM restore_schema_facts WHERE fact <> 'adopting'"),
+            (16, "DELETE FROM restore_duties"),
+        ] {
+            if step <= written_by {
+                database.execute(undo).await;
+            }
+        }
+        if karbors {
+            assert!(matches!(store.migrate().await.unwrap_err(), MigrateError::NeedsAdoption));
+            store.adopt(Adoption::Real).await.unwrap();
+        } else {
+            store.migrate().await.unwrap();
+        }
+        store.check().await.unwrap();
+        assert_eq!(database.count("restore_duties").await, 2, "{step}");
+    }
 }
 
 #[rstest]
