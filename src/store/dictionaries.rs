@@ -10,7 +10,7 @@ use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Nullable, Text, Timestamp};
 
 use super::connection::Transaction;
-use super::karbor::{Entry, Said, digest, write_dictionaries};
+use super::karbor::{Entry, KarborRules, Said, digest, write_dictionaries};
 use super::pool::Use;
 use super::statement::{Param, Statement, as_count};
 use super::{DatabaseFault, Store, StoreError};
@@ -206,10 +206,7 @@ impl Store {
         if karbor_said_more(&row, &said, &resources)? {
             return Ok(Written::Found);
         }
-        let (statuses, reasons) = dictionaries(&resources, |key| {
-            // A word of Karbor's own is kept as it is.
-            said.foreign_status(&self.karbor, key)
-        })?;
+        let (statuses, reasons) = dictionaries(&resources, &said, &self.karbor)?;
         let written = digest(statuses.as_deref(), reasons.as_deref());
         // A word of Karbor's own that says no less than ours is left.
         let status = match row.karbor_status {
@@ -275,11 +272,12 @@ fn now_in_seconds(now: DateTime<Utc>) -> DateTime<Utc> {
     now.trunc_subsecs(0)
 }
 
-/// The dictionaries of these resources; `foreign` gives the word that Karbor's row has for one
-/// whose status counts as `undefined`, by its key.
-fn dictionaries<'a>(
-    resources: &'a [ResourceRow],
-    foreign: impl Fn(&str) -> Option<&'a str>,
+/// The dictionaries of these resources. A word of Karbor's own for one whose status counts as
+/// `undefined`, and what is no entry of a resource, stay as they are.
+fn dictionaries(
+    resources: &[ResourceRow],
+    said: &Said,
+    rules: &KarborRules,
 ) -> Result<(Option<String>, Option<String>), StoreError> {
     let sources: HashSet<(&str, &str)> = resources
         .iter()
@@ -295,13 +293,15 @@ fn dictionaries<'a>(
         }
         let status: ResourceStatus = row.status.parse().map_err(|_| unreadable())?;
         let word = match status {
-            ResourceStatus::Undefined => foreign(&format!("{resource_type}#{resource_id}")),
+            ResourceStatus::Undefined => {
+                said.foreign_status(rules, &format!("{resource_type}#{resource_id}"))
+            }
             _ => None,
         };
         let status = word.unwrap_or(status.as_str());
         shown.push(Entry { resource_type, resource_id, status, reason: row.reason.as_deref() });
     }
-    Ok(write_dictionaries(shown.into_iter()))
+    Ok(write_dictionaries(shown.into_iter(), said))
 }
 
 fn state(row: &ResourceRow) -> Result<crate::domain::ResourceState, StoreError> {

@@ -5,12 +5,13 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::domain::{
     AliasTable, Limits, ResourceKey, ResourceState, ResourceStatus, ResourceUpdate, clean_reason,
 };
+use crate::wire::{dumps, loads};
 
 /// The rules by which statuses and reasons in Karbor's columns are read.
 #[derive(Debug, Clone)]
@@ -29,10 +30,14 @@ impl Default for KarborRules {
 impl KarborRules {
     /// Reads both dictionaries.
     pub fn read(&self, statuses: Option<&str>, reasons: Option<&str>) -> Said {
+        let digest = digest(statuses, reasons);
+        let ((statuses, other_statuses), (reasons, other_reasons)) =
+            (read_entries(statuses), read_entries(reasons));
         let mut said = Said {
-            digest: digest(statuses, reasons),
-            statuses: read_texts(statuses),
-            reasons: read_texts(reasons),
+            digest,
+            statuses,
+            reasons,
+            others: (other_statuses, other_reasons),
             updates: Vec::new(),
         };
         let only_reasons = said.reasons.keys().filter(|key| !said.statuses.contains_key(*key));
@@ -65,9 +70,16 @@ pub(super) struct Said {
     pub updates: Vec<ResourceUpdate>,
     statuses: BTreeMap<String, String>,
     reasons: BTreeMap<String, String>,
+    /// Entries that are none of a resource, as they are.
+    others: (Map<String, Value>, Map<String, Value>),
 }
 
 impl Said {
+    /// How many entries are none of a resource: they are left as they are.
+    pub fn unread(&self) -> usize {
+        self.others.0.len() + self.others.1.len()
+    }
+
     /// How many resources have a status there.
     pub fn len(&self) -> usize {
         self.statuses.len()
@@ -87,15 +99,22 @@ impl Said {
     }
 }
 
-fn read_texts(json: Option<&str>) -> BTreeMap<String, String> {
-    let Some(Ok(Value::Object(entries))) = json.map(serde_json::from_str::<Value>) else {
-        return BTreeMap::new();
-    };
-    let texts = entries.into_iter().filter_map(|(key, value)| match value {
-        Value::String(text) => Some((key, text)),
-        _ => None,
-    });
-    texts.collect()
+/// The entries of a dictionary: those whose key and value can be read, and all others. A text that
+/// is no object has none.
+fn read_entries(json: Option<&str>) -> (BTreeMap<String, String>, Map<String, Value>) {
+    let (mut texts, mut others) = (BTreeMap::new(), Map::new());
+    // Karbor writes lone surrogates, for bytes of an exception's text that are no UTF-8.
+    if let Some(Ok(Value::Object(entries))) = json.map(loads) {
+        for (key, value) in entries {
+            match value {
+                Value::String(text) if key.parse::<ResourceKey>().is_ok() => {
+                    texts.insert(key, text);
+                }
+                value => drop(others.insert(key, value)),
+            }
+        }
+    }
+    (texts, others)
 }
 
 /// One resource in the dictionaries.
@@ -107,15 +126,24 @@ pub(super) struct Entry<'a> {
 }
 
 /// The two dictionaries as Karbor writes them: `resources_status`, and `resources_reason` of those
-/// that have one. `None` where a dictionary is empty: Karbor leaves such a column alone.
+/// that have one; and what `said` has besides, as it is. `None` where a dictionary is empty: Karbor leaves such a column alone.
 pub(super) fn write_dictionaries<'a>(
     resources: impl Iterator<Item = Entry<'a>>,
+    said: &Said,
 ) -> (Option<String>, Option<String>) {
     let (mut statuses, mut reasons) = (String::new(), String::new());
     for Entry { resource_type, resource_id, status, reason } in resources {
         write_entry(&mut statuses, resource_type, resource_id, status);
         if let Some(reason) = reason {
             write_entry(&mut reasons, resource_type, resource_id, reason);
+        }
+    }
+    for (to, others) in [(&mut statuses, &said.others.0), (&mut reasons, &said.others.1)] {
+        for (key, value) in others {
+            to.push_str(if to.is_empty() { "{\"" } else { ", \"" });
+            write_escaped(to, key);
+            to.push_str("\": ");
+            to.push_str(&dumps(value));
         }
     }
     let close = |mut text: String| {
@@ -190,11 +218,20 @@ mod tests {
             reason: None,
         };
         let failed = Entry { resource_type: "T", resource_id: "b", status: "error", reason };
-        let (statuses, reasons) = write_dictionaries([fine, failed].into_iter());
+        let (statuses, reasons) = write_dictionaries([fine, failed].into_iter(), &Said::default());
         let expected = r#"{"OS::Nova::Server#a": "available", "T#b": "error"}"#;
         assert_eq!(statuses.as_deref(), Some(expected));
         let expected = r#"{"T#b": "kaputt: \"\u00e4\u007f\ud83d\ude00\"\n\\"}"#;
         assert_eq!(reasons.as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn a_lone_surrogate_spoils_nothing_beside_it() {
+        let rules = KarborRules::default();
+        let reasons = r#"{"T#a": "disk a full", "T#b": "Datei \udcfc fehlt"}"#;
+        let said = rules.read(Some(r#"{"T#a": "error", "T#b": "error"}"#), Some(reasons));
+        let reasons: Vec<_> = said.updates.iter().map(|u| u.state.reason.as_deref()).collect();
+        assert_eq!(reasons, [Some("disk a full"), Some("Datei \u{fffd} fehlt")]);
     }
 
     #[test]
@@ -219,6 +256,9 @@ mod tests {
                 ("T#d".to_owned(), Undefined, Some("only a reason".to_owned())),
             ]
         );
+        assert_eq!(said.unread(), 1);
+        let (statuses, reasons) = write_dictionaries(std::iter::empty(), &said);
+        assert_eq!((statuses.as_deref(), reasons), (Some(r#"{"bad": "error"}"#), None));
         assert_eq!(said.foreign_status(&rules, "T#c"), Some("weird"));
         assert_eq!(said.foreign_status(&rules, "T#b"), None);
         let [a, b, ..] = said.updates.as_slice() else { panic!() };

@@ -75,6 +75,8 @@ fn read_option(
 
 fn read_value(settings: &mut Gathered, option: &OsloOption, text: &str, source: &Source) -> Given {
     let text = match option.kind {
+        // A continued line leaves a line break, which Python's `urlsplit` takes out of a URL.
+        Kind::Text if option.key.ends_with("_url") => text.replace(['\n', '\r', '\t'], ""),
         Kind::Text | Kind::Drivers => text.to_owned(),
         Kind::Integer => text.trim().to_owned(),
         Kind::List => text.trim().trim_end_matches(',').to_owned(),

@@ -199,7 +199,7 @@ fn what_is_off_is_no_warning(#[case] text: &str) {
 #[rstest]
 #[case("transport_url = http://u:hidden@h", "`messaging.transport_url` (", "begins with")]
 #[case("transport_url = rabbit://u:hid$den@h", "`messaging.transport_url` (", "written `$$`")]
-#[case("transport_url = rabbit://u:hidden@h\n  more", "`messaging.transport_url` (", "a URL")]
+#[case("control_exchange = hidden\n  more", "`messaging.control_exchange` (", "printable ASCII")]
 #[case("control_exchange = a b", "`messaging.control_exchange` (", "printable ASCII")]
 #[case("rpc_response_timeout = hidden", "rpc_response_timeout_s` (", "a whole number from 1")]
 #[case("sql_connection = oracle://u:hidden@h/d", "`database.url` (", "SQLAlchemy's URL")]
@@ -238,4 +238,13 @@ fn unreadable_and_broken_files_are_errors_without_their_lines() {
     let error = load(&[broken.path()], &[]).unwrap_err();
     assert!(error.to_string().contains("line 3, is not what oslo.config reads"), "{error}");
     assert!(!format!("{error} {error:?}").contains("hidden"), "{error:?}");
+}
+
+#[test]
+fn a_url_may_be_continued_over_lines() {
+    let text = "[DEFAULT]\ntransport_url = rabbit://u:p@h1:5672,\n  u2:x@h2:5673/vh\n";
+    let broker = load_text(text, &[]).unwrap().request_broker().unwrap();
+    let hosts: Vec<_> = broker.hosts.iter().map(ToString::to_string).collect();
+    assert_eq!(hosts, ["h1:5672", "h2:5673"]);
+    assert_eq!(broker.virtual_host, "vh");
 }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::counts::Tally;
+use super::counts::{Tally, hidden};
 use super::journal::{Change, Journal, merge_noting};
 use super::working::{Expected, Resource, Restore};
 use chrono::{DateTime, Utc};
@@ -63,7 +63,11 @@ impl<'a> Applying<'a> {
         }
         let outcome = if restore.is_live() {
             let was_born = restore.born == Some(index);
-            restore.take_in(&mut self.journal, was_born.then_some(&item.sender));
+            let coming = match &item.command {
+                Command::UpdateRestore { state, .. } => Some(state),
+                _ => None,
+            };
+            restore.take_in(&mut self.journal, was_born.then_some(&item.sender), coming);
             restore.apply(&item.command, &item.sender, &mut self.journal, self.limit)
         } else {
             restore.apply_deleted(&item.command)
@@ -85,8 +89,13 @@ pub(super) fn reaches(sender: &Sender, project_id: &str) -> bool {
 
 impl Restore {
     /// Writes the start event of a restore that is first met, and merges what was read of Karbor's
-    /// locked row; once a batch.
-    pub fn take_in(&mut self, journal: &mut Journal, recorded_by: Option<&Sender>) {
+    /// locked row; once a batch. What `coming` says too is left to it: it may have a reason.
+    pub fn take_in(
+        &mut self,
+        journal: &mut Journal,
+        recorded_by: Option<&Sender>,
+        coming: Option<&RestoreState>,
+    ) {
         if std::mem::replace(&mut self.took_in, true) {
             return;
         }
@@ -109,7 +118,9 @@ impl Restore {
         let status = self.karbor_status.as_deref().and_then(|status| status.parse().ok());
         if let (true, Some(status)) = (self.karbor_locked, status) {
             let state = State { sequence: None, status, reason: None };
-            if self.merge_state(state, journal, None) == Effect::Applied {
+            if coming.is_none_or(|coming| *coming < state)
+                && self.merge_state(state, journal, None) == Effect::Applied
+            {
                 self.hear(journal);
             }
             self.dirty |= self.status_to_write().is_some();
@@ -265,12 +276,20 @@ impl Restore {
         effect
     }
 
-    /// Lets each resource count as what was said of it now counts, in the order of their keys.
+    /// Lets each resource count as what was said of it now counts, in the order of their keys. One
+    /// that another carries as its source is left as it is: nobody sees it.
     fn count_anew(&mut self, journal: &mut Journal, sender: Option<&Sender>) {
         let ends = self.ends_resources();
-        let mut resources: Vec<_> = self.resources.iter_mut().collect();
-        resources.sort_by(|a, b| a.0.cmp(b.0));
-        for (key, resource) in resources {
+        let hidden = hidden(&self.resources);
+        let mut keys: Vec<ResourceKey> = self
+            .resources
+            .keys()
+            .filter(|key| !ends || !hidden.contains(&(&key.resource_type, &key.resource_id)))
+            .cloned()
+            .collect();
+        keys.sort();
+        for key in keys {
+            let Some(resource) = self.resources.get_mut(&key) else { continue };
             let said = resource.said.take().unwrap_or_else(|| resource.state.clone());
             let counts_as = if ends { said.clone().ended() } else { said.clone() };
             resource.said = (said != counts_as).then_some(said);
@@ -280,7 +299,7 @@ impl Restore {
                 resource.changed_at = journal.now;
                 resource.dirty = true;
                 self.outdated = true;
-                journal.note_resource(&self.identity, key, Some(old), resource, sender);
+                journal.note_resource(&self.identity, &key, Some(old), resource, sender);
             }
         }
     }
@@ -322,7 +341,9 @@ impl Restore {
                 dirty: true,
             })
         };
-        if keep_greater(&mut resource.source_id, source_id.clone()) {
+        let had_source = resource.source_id.is_some();
+        let other_source = keep_greater(&mut resource.source_id, source_id.clone());
+        if other_source {
             resource.dirty = true;
             self.outdated = true;
         }
@@ -336,7 +357,12 @@ impl Restore {
         if resource.dirty {
             self.dirty = true;
         }
-        (effect, resource.state.status)
+        let status = resource.state.status;
+        if ends && had_source && other_source {
+            // What it was the source of is seen again.
+            self.count_anew(journal, sender);
+        }
+        (effect, status)
     }
 
     fn expect(&mut self, expected: &ExpectedResource, journal: &Journal) {

@@ -8,7 +8,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::working::Resource;
-use crate::domain::{Counts, ResourceKey, ResourceStatus};
+use crate::domain::{Counts, ResourceId, ResourceKey, ResourceStatus, ResourceType};
 
 /// Signed counts by status, in the order of [`ResourceStatus::ALL`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -22,15 +22,10 @@ impl Tally {
 
     /// The shown ones among these.
     pub fn of(resources: &HashMap<ResourceKey, Resource>) -> Self {
-        let sources: HashSet<_> = resources
-            .iter()
-            .filter_map(|(key, resource)| Some((key, resource.source_id.as_ref()?)))
-            .filter(|(key, source)| key.resource_id != **source)
-            .map(|(key, source)| (&key.resource_type, source))
-            .collect();
+        let hidden = hidden(resources);
         let mut tally = Self::default();
         for (key, resource) in resources {
-            if !sources.contains(&(&key.resource_type, &key.resource_id)) {
+            if !hidden.contains(&(&key.resource_type, &key.resource_id)) {
                 tally.add(resource.state.status, 1);
             }
         }
@@ -54,6 +49,18 @@ impl Tally {
         }
         counts
     }
+}
+
+/// The types and ids that are the sources of others of their type.
+pub(super) fn hidden(
+    resources: &HashMap<ResourceKey, Resource>,
+) -> HashSet<(&ResourceType, &ResourceId)> {
+    resources
+        .iter()
+        .filter_map(|(key, resource)| Some((key, resource.source_id.as_ref()?)))
+        .filter(|(key, source)| key.resource_id != **source)
+        .map(|(key, source)| (&key.resource_type, source))
+        .collect()
 }
 
 #[cfg(test)]

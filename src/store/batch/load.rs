@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use chrono::{DateTime, Utc};
+use tracing::warn;
 
 use super::apply::reaches;
 use super::counts::Tally;
@@ -188,7 +189,14 @@ async fn read_dictionaries(
         let id: RestoreId = row.id.parse().map_err(|_| unreadable("the id of a restore"))?;
         if let Some(restore) = restores.get_mut(&id) {
             let said = rules.read(row.resources_status.as_deref(), row.resources_reason.as_deref());
-            restore.said = Some(said).filter(|said| said.digest != restore.digest);
+            if said.digest == restore.digest {
+                continue;
+            }
+            if said.unread() > 0 {
+                let entries = said.unread();
+                warn!(restore_id = %id, entries, "entries of Karbor's dictionaries are of no resource; left as they are");
+            }
+            restore.said = Some(said);
         }
     }
     Ok(())
@@ -203,6 +211,13 @@ async fn load_resources(
     as_a_whole: &BTreeSet<RestoreId>,
 ) -> Result<(), StoreError> {
     let open = load_open_resources(transaction, restores, items, as_a_whole).await?;
+    // What a success ends depends on what hides what, as counts do.
+    let judged: BTreeSet<RestoreId> = restores
+        .iter()
+        .filter(|(_, restore)| restore.ends_resources())
+        .map(|(id, _)| *id)
+        .chain(as_a_whole.iter().copied())
+        .collect();
     let said: Vec<OwnedKey> = restores
         .values()
         .filter(|restore| !restore.is_first_met())
@@ -228,7 +243,7 @@ async fn load_resources(
         for update in updates {
             let (kind, resource_id) = (&update.key.resource_type, &update.key.resource_id);
             keys.insert((id, kind, resource_id));
-            if as_a_whole.contains(&id) {
+            if judged.contains(&id) {
                 around.insert((id, kind, resource_id));
                 around.extend(update.source_id.iter().map(|source| (id, kind, source)));
             }
@@ -236,11 +251,11 @@ async fn load_resources(
     }
     keys.extend(around.iter().copied());
     take_resources(transaction, restores, &statements::RESOURCES, &keys).await?;
-    if as_a_whole.is_empty() {
+    if judged.is_empty() {
         return Ok(());
     }
     // A source that a touched resource carried before is known only now.
-    let touched: Vec<OwnedKey> = as_a_whole
+    let touched: Vec<OwnedKey> = judged
         .iter()
         .filter_map(|id| restores.get(id))
         .flat_map(|restore| {

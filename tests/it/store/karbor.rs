@@ -263,3 +263,56 @@ async fn a_duty_is_one_workers_until_its_lease_runs_out(#[case] dialect: Dialect
     assert!(!store.claim_duty(all, first, long, hour).await.unwrap());
     assert!(store.claim_duty(all, first, long, none).await.unwrap());
 }
+
+#[rstest]
+#[case::postgresql(Dialect::Postgresql)]
+#[case::mysql(Dialect::Mysql)]
+#[case::sqlite(Dialect::Sqlite)]
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_known_by_its_new_id_is_ended_once(#[case] dialect: Dialect) {
+    let (_database, store) = Database::migrated(dialect).await;
+    let mut worker = Worker::start(&store, "host").await;
+    let id = new_id();
+    let carry = |resource: &str, status, source: &str| {
+        let mut update = said(resource, status);
+        update.source_id = Some(source.parse().unwrap());
+        update
+    };
+    // As the hook tells it: under the source's id, until there is a new one.
+    worker.commit(&[record(id), update(id, vec![carry("T#old", R::Started, "old")])]).await;
+    worker.commit(&[update(id, vec![carry("T#new", R::Restoring, "old")])]).await;
+    let events = worker.commit(&[finish(id, RestoreStatus::Success, None)]).await.events;
+    assert_eq!(
+        told(&events),
+        [
+            "karbor.restore_resource.end T#new restoring -> available (2)",
+            "karbor.restore.end restore in_progress -> success (2)"
+        ]
+    );
+    // The new one turns out to be another's: the old one is seen again, and counts as ended.
+    let events = worker.commit(&[update(id, vec![carry("T#new", R::Available, "other")])]).await;
+    assert_eq!(
+        told(&events.events),
+        ["karbor.restore_resource.end T#old started -> available (2)"]
+    );
+}
+
+#[rstest]
+#[case::postgresql(Dialect::Postgresql)]
+#[case::mysql(Dialect::Mysql)]
+#[case::sqlite(Dialect::Sqlite)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_that_karbor_saved_and_the_flow_explains_is_told_once(#[case] dialect: Dialect) {
+    let (database, store) = Database::migrated(dialect).await;
+    let mut worker = Worker::start(&store, "host").await;
+    let id = new_id();
+    worker.commit(&[record(id)]).await;
+    database.execute("UPDATE restores SET status = 'fail'").await;
+    let events = worker.commit(&[finish(id, RestoreStatus::Fail, Some("no space"))]).await.events;
+    assert_eq!(told(&events), ["karbor.restore.error restore in_progress -> fail (2)"]);
+    assert_eq!(events[0].reason.as_deref(), Some("no space"));
+    // What says more than the request is still taken in.
+    database.execute("UPDATE restores SET status = 'success'").await;
+    let events = worker.commit(&[finish(id, RestoreStatus::Fail, Some("no time"))]).await.events;
+    assert_eq!(told(&events), ["karbor.restore.end restore fail -> success (3)"]);
+}
