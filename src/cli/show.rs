@@ -14,7 +14,7 @@ use anyhow::{Context, bail};
 use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
 use serde::Serialize;
 
-use crate::domain::{Counts, Event, ResourceStatus, RestoreId, Subject, mask_passwords};
+use crate::domain::{Counts, Event, EventType, ResourceStatus, RestoreId, Subject, mask_passwords};
 use crate::http::shape::{EventShape, NOT_BEGUN, ResourceShape, show_time};
 use crate::store::{EventQuery, ResourceLine, ResourceQuery, RestoreView, Store};
 
@@ -266,7 +266,10 @@ impl Report {
                 Cell::new(event.transition),
                 Cell::new(printable(event.old_status.as_deref().unwrap_or("-"))),
                 status_cell(&event.status, colours),
-                Cell::new(printable(event.reason.as_deref().unwrap_or("-"))),
+                Cell::new(printable(event.reason.as_deref().unwrap_or(match event.event_type {
+                    EventType::RestoreStalled => "(stalled: nothing was heard of it)",
+                    _ => "-",
+                }))),
             ]);
         }
         print_table(&table)

@@ -58,7 +58,7 @@ impl Health {
     /// Not ready: database, broker and consumer have not reported yet.
     pub fn new() -> Self {
         let parts = [Part::Database, Part::Broker, Part::Consumer]
-            .map(|part| (part, Err("has not started yet".to_owned())));
+            .map(|part| (part, Err("not asked yet; the database comes first".to_owned())));
         Self { parts: Arc::new(Mutex::new(parts.into())) }
     }
 

@@ -75,7 +75,10 @@ impl Signature {
 
 /// A value that must be a text.
 pub(crate) fn text<'a>(given: &'a Map<String, Value>, name: &str) -> Result<&'a str, String> {
-    optional_text(given, name)?.ok_or_else(|| format!("`{name}` must be a text"))
+    optional_text(given, name)?.ok_or_else(|| match given.get(name) {
+        None => format!("`{name}` is missing"),
+        Some(_) => format!("`{name}` must be a text"),
+    })
 }
 
 /// A value that may be null or absent, and a text otherwise.

@@ -279,7 +279,12 @@ fn read_restore_status(given: &Args) -> Result<RestoreStatus, String> {
 fn read_parameters(parameters: &Args) -> Result<String, String> {
     fn finite(value: &Value) -> bool {
         match value {
-            Value::Number(number) => number.as_f64().is_some(),
+            Value::Number(number) => {
+                // Python writes a whole number of any size as it is.
+                let digits = number.to_string();
+                number.as_f64().is_some_and(f64::is_finite)
+                    || digits.trim_start_matches('-').bytes().all(|byte| byte.is_ascii_digit())
+            }
             Value::Array(items) => items.iter().all(finite),
             Value::Object(map) => map.values().all(finite),
             Value::Null | Value::Bool(_) | Value::String(_) => true,

@@ -190,7 +190,14 @@ fn read_names(value: &Value) -> Option<toml::Value> {
         ValueKind::String(text) => text.split(',').map(str::trim).collect(),
         _ => return None,
     };
-    names.iter().all(|name| is_name(name)).then(|| names.into())
+    // One that is given twice is meant once.
+    let mut distinct: Vec<&str> = Vec::with_capacity(names.len());
+    for name in names {
+        if !distinct.contains(&name) {
+            distinct.push(name);
+        }
+    }
+    distinct.iter().all(|name| is_name(name)).then(|| distinct.into())
 }
 
 fn read_aliases(value: &Value) -> Option<toml::Value> {

@@ -150,12 +150,18 @@ pub(crate) fn show_value(value: &Value) -> String {
 
 /// Text as an error may show it.
 pub(crate) fn shown(text: &str) -> String {
-    text.chars().take(SHORT_TEXT).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    text.chars().take(SHORT_TEXT).map(|c| if is_formatting(c) { '\u{fffd}' } else { c }).collect()
 }
 
 fn short_text(text: &str) -> Option<String> {
-    let text: String = text.chars().filter(|c| !c.is_control()).take(SHORT_TEXT).collect();
+    let text: String = text.chars().filter(|c| !is_formatting(*c)).take(SHORT_TEXT).collect();
     (!text.is_empty()).then_some(text)
+}
+
+/// Control and bidirectional formatting characters.
+fn is_formatting(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -167,6 +173,12 @@ mod tests {
 
     fn keys(value: Value) -> Map<String, Value> {
         serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn no_text_of_a_context_turns_a_terminal_round() {
+        assert_eq!(short_text("a\u{202e}b\u{1b}c\u{2066}").as_deref(), Some("abc"));
+        assert_eq!(shown("a\u{202e}b"), "a\u{fffd}b");
     }
 
     #[test]

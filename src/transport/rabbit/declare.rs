@@ -126,7 +126,10 @@ impl<'a> Declarer<'a> {
         let passive = QueueOptions { passive: true, ..options };
         let channel = self.channel().await?;
         match channel.queue_declare(name, passive, FieldTable::default()).await {
-            Ok(_) => self.differences.push(Difference::of_queue(what, queue, describe(&error))),
+            Ok(_) => {
+                let what = format!("queue `{}` ({})", queue.name, kind_of(queue));
+                self.differences.push(Difference::of_queue(what, queue, describe(&error)));
+            }
             Err(_) => return Err(refused(what, &error)),
         }
         Ok(())
@@ -160,12 +163,16 @@ fn queue_arguments(queue: &Queue) -> Vec<(String, HeaderValue)> {
 }
 
 fn describe_queue(queue: &Queue) -> String {
-    let kind = match queue.queue_type {
+    let (name, kind, setting) = (&queue.name, kind_of(queue), queue.setting);
+    format!("queue `{name}` ({kind}; the setting `{setting}` decides)")
+}
+
+fn kind_of(queue: &Queue) -> &'static str {
+    match queue.queue_type {
         QueueType::Quorum => "quorum",
         QueueType::Classic if queue.durable => "durable classic",
         QueueType::Classic => "non-durable classic",
-    };
-    format!("queue `{}` ({kind}; the setting `{}` decides)", queue.name, queue.setting)
+    }
 }
 
 /// 406: it exists with other flags or arguments. 403: it exists, perhaps, and this user may only
