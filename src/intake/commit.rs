@@ -139,6 +139,12 @@ impl Committer {
                 Err(error) => error,
             };
             self.note_failure(&error);
+            // Before giving up: a later batch must not go on as a publisher that is in doubt, whose
+            // numbers may be taken.
+            if matches!(error, StoreError::Fenced | StoreError::Doubt { .. }) {
+                info!(cause = %with_causes(&error), "beginning anew as another publisher");
+                self.lane.abandon();
+            }
             if self.draining.is_cancelled() {
                 let since = *self.without_database.get_or_insert_with(Instant::now);
                 if since.elapsed() >= DRAINING_PATIENCE {
@@ -147,10 +153,7 @@ impl Committer {
                 }
             }
             match &error {
-                StoreError::Fenced | StoreError::Doubt { .. } => {
-                    info!(cause = %with_causes(&error), "beginning anew as another publisher");
-                    self.lane.abandon();
-                }
+                StoreError::Fenced | StoreError::Doubt { .. } => {}
                 StoreError::Fatal { .. } | StoreError::Denied { .. } => {
                     error!(cause = %with_causes(&error), "the database cannot be used; trying again");
                     pauses.pause().await;
