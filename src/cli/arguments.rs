@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::dead_letters::DeadLettersCommand;
 use super::show::Output;
 use crate::domain::RestoreId;
 use crate::settings::SettingsFiles;
@@ -51,6 +52,7 @@ impl Arguments {
             | Command::Serve { files, .. }
             | Command::Migrate { files, .. }
             | Command::Show { files, .. } => Some(files),
+            Command::DeadLetters(command) => Some(command.files()),
             Command::Demo { .. } => None,
         };
         let given = std::iter::once(&self.files).chain(behind);
@@ -117,6 +119,10 @@ pub enum Command {
         #[command(flatten)]
         files: ConfigFiles,
     },
+
+    /// Look at the messages that could not be applied, send them again, delete them
+    #[command(subcommand)]
+    DeadLetters(DeadLettersCommand),
 }
 
 /// What can be done with the settings.

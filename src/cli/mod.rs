@@ -2,10 +2,13 @@
 
 pub mod arguments;
 pub mod config;
+pub mod dead_letters;
 pub mod demo;
 pub mod migrate;
 pub mod serve;
 pub mod show;
+mod age;
+mod table;
 
 use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
@@ -69,6 +72,10 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Show { id, output, .. } => {
             start_log(&settings)?;
             show::run(&Store::new(settings.store_options()?)?, id, output).await
+        }
+        Command::DeadLetters(command) => {
+            start_log(&settings)?;
+            dead_letters::run(&settings, command).await
         }
         // The demonstration has settings of its own, and speaks for itself.
         Command::Demo { transport_url, database_url } => {

@@ -8,12 +8,14 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::{ErrorKind, IsTerminal, Write as _};
 
 use anyhow::{Context, bail};
-use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
+use comfy_table::{Cell, Color};
 use serde::Serialize;
 
+use super::print;
+pub use super::table::Colours;
+use super::table::{new_table, print_table, printable};
 use crate::domain::{Counts, Event, EventType, ResourceStatus, RestoreId, Subject, mask_passwords};
 use crate::http::shape::{EventShape, NOT_BEGUN, ResourceShape, show_time};
 use crate::store::{EventQuery, ResourceLine, ResourceQuery, RestoreView, Store};
@@ -36,24 +38,7 @@ pub enum Output {
 /// # Errors
 /// There is no such restore, or the database does not answer.
 pub async fn run(store: &Store, id: RestoreId, output: Output) -> anyhow::Result<()> {
-    let mut stdout = std::io::stdout();
-    let colours = stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let text =
-        describe(store, id, output, if colours { Colours::On } else { Colours::Off }).await?;
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        // A reader such as `head` has seen enough.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        written => written.context("cannot write to standard output"),
-    }
-}
-
-/// Whether a table has colours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Colours {
-    /// For a terminal.
-    On,
-    /// For a file or a pipe.
-    Off,
+    print(&describe(store, id, output, Colours::of_stdout()).await?)
 }
 
 /// The text that [`run`] prints.
@@ -294,27 +279,6 @@ fn count_in_words(counts: Counts) -> String {
     )
 }
 
-fn new_table(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(header);
-    // Colours are asked for, cell by cell; comfy-table must not judge a second time.
-    table.enforce_styling();
-    table
-}
-
-fn print_table(table: &Table) -> String {
-    if table.is_empty() {
-        return "(none)\n".to_owned();
-    }
-    let mut text = String::new();
-    for line in table.lines() {
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text
-}
-
 fn status_cell(status: &str, colours: Colours) -> Cell {
     let cell = Cell::new(printable(status));
     let colour = match status {
@@ -327,10 +291,6 @@ fn status_cell(status: &str, colours: Colours) -> Cell {
         Colours::On => cell.fg(colour),
         Colours::Off => cell,
     }
-}
-
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]

@@ -74,7 +74,9 @@ impl DeadLetterOffice {
             "a message cannot be applied and goes to the dead letters"
         );
         self.metrics.count_dead_letter(error.class());
-        publish_until_confirmed(self.letters.as_ref(), || vec![letter.message(&self.queue)]).await;
+        let now = Utc::now();
+        publish_until_confirmed(self.letters.as_ref(), || vec![letter.message(&self.queue, now)])
+            .await;
         publish_until_confirmed(self.notifications.as_ref(), || {
             self.notifier.dead_letter(&self.host, &letter, &self.queue, Utc::now())
         })

@@ -5,8 +5,10 @@
 //! It must be one that the broker always takes: a message refused again and again would be a
 //! crash loop, so whatever of its properties the broker acts upon is left out.
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::caller::iso_8601;
 use super::{Dispatched, RpcError};
 use crate::domain::Sender;
 use crate::transport::{HeaderValue, Message, Properties};
@@ -42,7 +44,29 @@ const MESSAGE_ID_NAMESPACE: Uuid = Uuid::from_u128(0x9d6b_1c1e_0a3f_4c57_8f0e_27
 const SENT_HEADERS_BYTES: usize = 64 * 1024;
 
 /// Headers by which the broker routes, or in which it counts its own deliveries.
-const BROKERS_HEADERS: [&str; 4] = ["CC", "BCC", "x-death", "x-delivery-count"];
+pub(super) const BROKERS_HEADERS: [&str; 5] =
+    ["CC", "BCC", "x-death", "x-delivery-count", "x-acquired-count"];
+
+/// Headers that a dead letter has from us.
+pub(super) mod header {
+    /// The error's class.
+    pub const ERROR: &str = "error";
+    /// The error's text.
+    pub const REASON: &str = "reason";
+    /// The method, or nothing.
+    pub const METHOD: &str = "method";
+    /// The `_unique_id`, or the one it got at receipt.
+    pub const UNIQUE_ID: &str = "message_unique_id";
+    /// The queue it was consumed from.
+    pub const QUEUE: &str = "queue";
+    /// When it became a dead letter: UTC, ISO 8601.
+    pub const KEPT_AT: &str = "dead_lettered_at";
+    /// The property `user-id`.
+    pub const USER_ID: &str = "user_id";
+
+    /// All of them.
+    pub const OURS: [&str; 7] = [ERROR, REASON, METHOD, UNIQUE_ID, QUEUE, KEPT_AT, USER_ID];
+}
 
 /// What of an error's text a header holds.
 const REASON_CHARS: usize = 1024;
@@ -79,7 +103,7 @@ impl<'a> DeadLetter<'a> {
     }
 
     /// The message to publish: persistent, to the default exchange, mandatory.
-    pub fn message(&self, dead_letter_queue: &str) -> Message {
+    pub fn message(&self, dead_letter_queue: &str, now: DateTime<Utc>) -> Message {
         let body = match self.error {
             RpcError::BodyTooLarge { .. } => without_body(self.body),
             RpcError::MalformedMessage(_)
@@ -95,7 +119,7 @@ impl<'a> DeadLetter<'a> {
             exchange: String::new(),
             routing_key: dead_letter_queue.to_owned(),
             mandatory: true,
-            properties: self.kept_properties(),
+            properties: self.kept_properties(now),
             body: body.into_bytes(),
         }
     }
@@ -109,7 +133,7 @@ impl<'a> DeadLetter<'a> {
         }
     }
 
-    fn kept_properties(&self) -> Properties {
+    fn kept_properties(&self, now: DateTime<Utc>) -> Properties {
         let mut headers = self.properties.headers.clone();
         headers.retain(|name, _| !BROKERS_HEADERS.contains(&name.as_str()));
         if headers.iter().map(|(name, value)| name.len() + size_of_header(value)).sum::<usize>()
@@ -120,14 +144,15 @@ impl<'a> DeadLetter<'a> {
         let mut put = |name: &str, value: String| {
             headers.insert(name.to_owned(), HeaderValue::Text(value));
         };
-        put("error", self.error.class().to_owned());
-        put("reason", self.reason());
-        put("method", self.method.unwrap_or_default().to_owned());
-        put("message_unique_id", self.unique_id.to_owned());
-        put("queue", self.queue.to_owned());
+        put(header::ERROR, self.error.class().to_owned());
+        put(header::REASON, self.reason());
+        put(header::METHOD, self.method.unwrap_or_default().to_owned());
+        put(header::UNIQUE_ID, self.unique_id.to_owned());
+        put(header::QUEUE, self.queue.to_owned());
+        put(header::KEPT_AT, iso_8601(now));
         if let Some(user_id) = &self.properties.user_id {
             // RabbitMQ refuses a `user-id` that is not the publisher's own.
-            put("user_id", shown(user_id));
+            put(header::USER_ID, shown(user_id));
         }
         Properties {
             // A dead letter outlives the broker whatever its sender asked for.
@@ -186,7 +211,8 @@ mod tests {
         properties.headers.insert("error".to_owned(), HeaderValue::from("theirs"));
         let dispatched = dispatched("u-1", true);
         let error = RpcError::InvalidInput("`id` must be a UUID".to_owned());
-        let message = letter(&properties, sample.body.as_bytes(), &dispatched, &error).message("q");
+        let message = letter(&properties, sample.body.as_bytes(), &dispatched, &error)
+            .message("q", DateTime::UNIX_EPOCH);
         assert_eq!((message.exchange.as_str(), message.routing_key.as_str()), ("", "q"));
         assert!(message.mandatory);
         let kept = &message.properties;
@@ -198,6 +224,7 @@ mod tests {
             ("method", "restore"),
             ("message_unique_id", "u-1"),
             ("queue", "karbor-restore"),
+            ("dead_lettered_at", "1970-01-01T00:00:00.000000+00:00"),
         ] {
             assert_eq!(kept.headers[name], HeaderValue::from(value));
         }
@@ -231,7 +258,9 @@ mod tests {
         properties.headers.insert("y".to_owned(), HeaderValue::from("z".repeat(70_000)));
         let (dispatched, error) =
             (dispatched("u", true), RpcError::InternalError("x".repeat(5000)));
-        let kept = letter(&properties, b"{}", &dispatched, &error).message("q").properties;
+        let kept = letter(&properties, b"{}", &dispatched, &error)
+            .message("q", DateTime::UNIX_EPOCH)
+            .properties;
         assert_eq!((kept.user_id, kept.delivery_mode), (None, Some(2)));
         assert_eq!(kept.headers["user_id"], HeaderValue::from("someone"));
         assert!(!kept.headers.contains_key("CC") && !kept.headers.contains_key("y"));
@@ -244,7 +273,8 @@ mod tests {
         let (dispatched, error) =
             (dispatched("u", false), RpcError::BodyTooLarge { bytes: 1009, limit: 9 });
         let properties = Properties::default();
-        let message = letter(&properties, body.as_bytes(), &dispatched, &error).message("q");
+        let message = letter(&properties, body.as_bytes(), &dispatched, &error)
+            .message("q", DateTime::UNIX_EPOCH);
         assert!(message.body.len() < 500);
         assert_eq!(message.properties.headers["error"], HeaderValue::from("MalformedMessage"));
     }

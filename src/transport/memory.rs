@@ -4,6 +4,7 @@
 //! and expiry are left out. Nothing outlives the process, nothing is ever lost or blocked, and it
 //! has no task of its own: each call does its work under one lock.
 
+mod browser;
 mod state;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,9 +14,10 @@ use futures_util::future::{BoxFuture, ready};
 use tokio::sync::{mpsc, watch};
 
 use super::{
-    Acker, Confirm, Consumer, ConsumerSpec, Delivery, DeliveryTag, Link, Message, PublishError,
-    Publisher, QueueDepth, Topology, Transport, TransportError,
+    Acker, Browser, Confirm, Consumer, ConsumerSpec, Delivery, DeliveryTag, Link, Message,
+    PublishError, Publisher, QueueDepth, Topology, Transport, TransportError,
 };
+use browser::MemoryBrowser;
 use state::{SESSION, State};
 
 /// A broker in memory; clones are the same broker.
@@ -61,6 +63,16 @@ impl Transport for MemoryBroker {
         queue: &'a str,
     ) -> BoxFuture<'a, Result<Option<QueueDepth>, TransportError>> {
         Box::pin(ready(Ok(self.lock().inspect(queue))))
+    }
+
+    fn browse<'a>(
+        &'a self,
+        queue: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Box<dyn Browser>>, TransportError>> {
+        Box::pin(ready(
+            MemoryBrowser::open(self, queue)
+                .map(|browser| browser.map(|browser| Box::new(browser) as Box<dyn Browser>)),
+        ))
     }
 }
 

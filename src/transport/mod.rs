@@ -40,6 +40,31 @@ pub trait Transport: Send + Sync + 'static {
         &'a self,
         queue: &'a str,
     ) -> BoxFuture<'a, Result<Option<QueueDepth>, TransportError>>;
+
+    /// Opens `queue` for looking through it message by message, on a connection of its own; `None`
+    /// if there is no such queue. One at a time: while another looks through the same queue it is
+    /// [`TransportError::Refused`], since each would see what the other does not hold.
+    fn browse<'a>(
+        &'a self,
+        queue: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Box<dyn Browser>>, TransportError>>;
+}
+
+/// Looks through a queue. What it handed out and nobody acknowledged is back in its place once
+/// this is closed, dropped or cut off. Does not connect again: what was taken is back already.
+pub trait Browser: Send {
+    /// How many messages waited when it was opened.
+    fn depth(&self) -> u64;
+
+    /// The next message (`basic.get`); `None` once nothing waits.
+    fn next(&mut self) -> BoxFuture<'_, Result<Option<Delivery>, TransportError>>;
+
+    /// Takes a message out of the queue for good.
+    fn ack(&mut self, tag: DeliveryTag) -> BoxFuture<'_, Result<(), TransportError>>;
+
+    /// Gives back what was not acknowledged; `Ok` once the broker has done that and taken every
+    /// acknowledgement.
+    fn close(self: Box<Self>) -> BoxFuture<'static, Result<(), TransportError>>;
 }
 
 /// What a queue holds, for metrics and warnings.

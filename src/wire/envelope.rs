@@ -10,8 +10,8 @@ use serde_json::{Map, Value};
 use super::json;
 use super::request::CONTEXT_KEYS;
 
-const VERSION_KEY: &str = "oslo.version";
-const MESSAGE_KEY: &str = "oslo.message";
+pub(super) const VERSION_KEY: &str = "oslo.version";
+pub(super) const MESSAGE_KEY: &str = "oslo.message";
 
 /// Why a body is no message; `Display` never repeats what it holds.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -13,12 +13,14 @@ mod reply;
 mod failure;
 mod notification;
 mod redact;
+mod kept;
 #[cfg(test)]
 pub(crate) mod samples;
 
 pub(crate) use envelope::{Malformed, open, open_request, seal};
 pub(crate) use failure::Failure;
 pub(crate) use json::{dumps, loads};
+pub(crate) use kept::{open_kept, shown_body, without_caller};
 pub(crate) use notification::{Notification, NotificationFormat};
 pub(crate) use redact::{redact_body, redact_entry, sha256_hex, without_body};
 pub(crate) use reply::{Reply, fresh_unique_id};

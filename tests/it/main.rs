@@ -12,6 +12,7 @@ mod transport;
 mod e2e_broker_restart;
 mod e2e_database_links;
 mod e2e_database_tls;
+mod e2e_dead_letter_commands;
 mod e2e_dead_letters;
 mod e2e_early;
 mod e2e_faults;

@@ -176,7 +176,8 @@ fn a_dead_letter_is_told_under_its_own_id() {
     let messages = notifier.dead_letter("h", &letter, "q.dead-letter", DateTime::UNIX_EPOCH);
     assert_eq!(messages[0].routing_key, "notifications.error");
     let sent = told(&messages[0]);
-    let message_id = letter.message("q.dead-letter").properties.message_id.unwrap();
+    let message_id =
+        letter.message("q.dead-letter", DateTime::UNIX_EPOCH).properties.message_id.unwrap();
     assert_eq!(sent["message_id"], message_id);
     assert_eq!(sent["event_type"], "karbor.restore_message.error");
     assert_eq!(sent["publisher_id"], "restore-worker.h");

@@ -4,7 +4,7 @@
 //! RabbitMQ where a user of the trait could tell: round robin over a queue's consumers, a prefetch
 //! for each queue, a requeued message back in its old place. Never waits; its owner holds the lock.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use tokio::sync::mpsc;
 
@@ -20,6 +20,8 @@ pub(super) struct State {
     exchanges: HashMap<String, ExchangeState>,
     queues: HashMap<String, QueueState>,
     consumers: HashMap<u64, ConsumerState>,
+    /// Queues that somebody looks through.
+    browsed: HashSet<String>,
     published: u64,
     consumers_made: u64,
 }
@@ -158,6 +160,27 @@ impl State {
         }
     }
 
+    /// A consumer that is given nothing but what it asks for by [`Self::get`].
+    pub(super) fn add_browser(&mut self, queue: &str) -> Option<u64> {
+        self.browsed.insert(queue.to_owned()).then(|| {
+            let (sender, _) = mpsc::unbounded_channel();
+            self.add_consumer(Vec::new(), 0, sender)
+        })
+    }
+
+    /// Ends what [`Self::add_browser`] began.
+    pub(super) fn remove_browser(&mut self, id: u64, queue: &str) {
+        self.browsed.remove(queue);
+        self.remove_consumer(id);
+    }
+
+    /// AMQP's `basic.get`: the first message of `queue`, held by `id` until it is settled.
+    pub(super) fn get(&mut self, id: u64, queue: &str) -> Option<Delivery> {
+        let consumer = self.consumers.get_mut(&id)?;
+        let stored = self.queues.get_mut(queue)?.messages.pop_front()?;
+        Some(consumer.hold(queue, stored))
+    }
+
     /// Ends `id`; what it has not settled goes back to its queues.
     pub(super) fn remove_consumer(&mut self, id: u64) {
         self.cancel(id);
@@ -230,6 +253,14 @@ impl ConsumerState {
     }
 
     fn take(&mut self, queue: &str, stored: Stored) {
+        let delivery = self.hold(queue, stored);
+        if let Some(sender) = &self.sender {
+            // A consumer that is gone gives back what it has when its last acker goes.
+            let _ = sender.send(delivery);
+        }
+    }
+
+    fn hold(&mut self, queue: &str, stored: Stored) -> Delivery {
         self.delivered += 1;
         let Message { exchange, routing_key, properties, body, .. } = stored.message.clone();
         let delivery = Delivery {
@@ -242,10 +273,7 @@ impl ConsumerState {
             body,
         };
         self.unsettled.insert(self.delivered, (queue.to_owned(), stored));
-        if let Some(sender) = &self.sender {
-            // A consumer that is gone gives back what it has when its last acker goes.
-            let _ = sender.send(delivery);
-        }
+        delivery
     }
 }
 

@@ -184,7 +184,7 @@ fn may_exist(error: &lapin::Error) -> bool {
     )
 }
 
-fn soft_error(error: &lapin::Error) -> Option<AMQPSoftError> {
+pub(super) fn soft_error(error: &lapin::Error) -> Option<AMQPSoftError> {
     match error.kind() {
         ErrorKind::ProtocolError(error) => match error.kind() {
             AMQPErrorKind::Soft(soft) => Some(soft.clone()),

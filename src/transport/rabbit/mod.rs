@@ -10,6 +10,7 @@
 //! channel that an error closed nor a queue that was deleted. Here whatever ends a part of a
 //! session ends all of it, and the next session begins from nothing.
 
+mod browser;
 mod connection;
 mod consumer;
 mod declare;
@@ -30,7 +31,10 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use super::url::TransportUrl;
-use super::{Consumer, ConsumerSpec, Publisher, QueueDepth, Topology, Transport, TransportError};
+use super::{
+    Browser, Consumer, ConsumerSpec, Publisher, QueueDepth, Topology, Transport, TransportError,
+};
+use browser::RabbitBrowser;
 use connection::{Session, dial};
 use declare::Declarer;
 use supervisor::Target;
@@ -76,18 +80,18 @@ impl RabbitTransport {
         let mut kept = self.inspector.lock().await;
         let session = match kept.take().filter(Session::is_connected) {
             Some(session) => session,
-            None => self.dial_any().await?,
+            None => self.dial_any("inspect").await?,
         };
         let depth = Declarer::new(&session.connection).inspect(queue).await?;
         *kept = Some(session);
         Ok(depth)
     }
 
-    async fn dial_any(&self) -> Result<Session, TransportError> {
+    async fn dial_any(&self, name: &str) -> Result<Session, TransportError> {
         let Target { url, options } = &*self.target;
         let mut failure = TransportError::Lost("no host".to_owned());
         for host in &url.hosts {
-            match dial(url, host, options, "inspect").await {
+            match dial(url, host, options, name).await {
                 Ok(session) => return Ok(session),
                 Err(error) => failure = error,
             }
@@ -112,6 +116,17 @@ impl Transport for RabbitTransport {
         Box::pin(async move {
             let inspected = timeout(INSPECT_TIMEOUT, self.inspect_queue(queue)).await;
             inspected.unwrap_or_else(|_| Err(TransportError::Lost("no answer".to_owned())))
+        })
+    }
+
+    fn browse<'a>(
+        &'a self,
+        queue: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Box<dyn Browser>>, TransportError>> {
+        Box::pin(async move {
+            let session = self.dial_any("browse").await?;
+            let browser = RabbitBrowser::open(session, queue).await?;
+            Ok(browser.map(|browser| Box::new(browser) as Box<dyn Browser>))
         })
     }
 }

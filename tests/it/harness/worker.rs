@@ -86,6 +86,13 @@ impl WorkerBuilder {
         output.await.expect("no panic").expect("the binary starts")
     }
 
+    /// Starts a command with these settings, and leaves it to the test.
+    pub fn spawn_command(self, arguments: &[&str]) -> Child {
+        let mut command = self.command();
+        command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().expect("the binary starts")
+    }
+
     fn command(&self) -> Command {
         let mut command = Command::new(BINARY);
         for (key, _) in std::env::vars().filter(|(key, _)| key.starts_with("KARBOR_RESTORE__")) {

@@ -304,3 +304,36 @@ async fn a_closed_publisher_publishes_nothing(#[values(Kind::Memory, Kind::Rabbi
     assert_eq!(publisher.publish(message(&names, "2")).await.await, Err(PublishError::Lost));
     wait_for_depth(&*transport, &names.queue, 1).await;
 }
+
+#[rstest]
+#[tokio::test]
+async fn a_browser_takes_what_it_acknowledges_and_gives_back_the_rest_in_order(
+    #[values(Kind::Memory, Kind::Rabbit)] kind: Kind,
+) {
+    let (transport, names) = (open(kind), names());
+    publish_all(&*transport, &names, &["1", "2", "3", "4"]).await;
+    wait_for_depth(&*transport, &names.queue, 4).await;
+    let mut browser = transport.browse(&names.queue).await.unwrap().expect("the queue is there");
+    assert_eq!(browser.depth(), 4);
+    for expected in ["1", "2", "3"] {
+        let delivery = browser.next().await.unwrap().expect(expected);
+        assert_eq!(body(&delivery), expected);
+        if expected == "2" {
+            browser.ack(delivery.tag).await.unwrap();
+        }
+    }
+    let second = transport.browse(&names.queue).await.err().expect("one at a time").to_string();
+    assert!(second.contains(&names.queue) && second.contains("somebody else"), "{second}");
+    browser.close().await.unwrap();
+
+    let mut browser = transport.browse(&names.queue).await.unwrap().expect("the queue is there");
+    for (expected, redelivered) in [("1", true), ("3", true), ("4", false)] {
+        let delivery = browser.next().await.unwrap().expect(expected);
+        assert_eq!((body(&delivery).as_str(), delivery.redelivered), (expected, redelivered));
+    }
+    assert_eq!(browser.next().await.unwrap(), None);
+    // Cut off, not closed.
+    drop(browser);
+    wait_for_depth(&*transport, &names.queue, 3).await;
+    assert!(transport.browse("no-such-queue").await.unwrap().is_none());
+}

@@ -1,0 +1,111 @@
+//! `dead-letters show ID`: one letter, its properties and, where asked, its message.
+
+use std::fmt::Write as _;
+
+use anyhow::bail;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::arguments::Selection;
+use super::counts::to_json;
+use super::letters::Letters;
+use super::list::LetterShape;
+use crate::cli::print;
+use crate::cli::show::Output;
+use crate::cli::table::printable;
+use crate::domain::clean_name;
+use crate::rpc::{KeptLetter, properties_to_json};
+use crate::settings::Settings;
+use crate::transport::Delivery;
+use crate::wire::shown_body;
+use crate::worker::Brokers;
+
+/// Whether the message is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Body {
+    Shown,
+    Hidden,
+}
+
+/// Prints the oldest letter of this id.
+pub(super) async fn run(
+    settings: &Settings,
+    id: &str,
+    body: Body,
+    output: Output,
+) -> anyhow::Result<()> {
+    let brokers = Brokers::from_settings(settings)?;
+    let mut letters = Letters::open(settings, &brokers).await?;
+    let selection = Selection { ids: vec![id.to_owned()], ..Selection::default() };
+    let now = chrono::Utc::now();
+    let mut found = None;
+    // To the end, also when it is found: a quorum queue puts what it gets back behind the rest.
+    while let Some((delivery, letter)) = letters.next().await? {
+        if found.is_none() && selection.takes(&letter, now) {
+            found = Some((delivery, letter));
+        }
+    }
+    letters.close().await?;
+    let Some((delivery, letter)) = found else {
+        let id = clean_name(id).unwrap_or_default();
+        bail!("there is no dead letter `{id}`: it is nobody's message_id or _unique_id");
+    };
+    print(&match output {
+        Output::Json => to_json(&Shown::new(&delivery, &letter, body)),
+        Output::Table => to_text(&Shown::new(&delivery, &letter, body)),
+    })
+}
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    letter: LetterShape<'a>,
+    properties: Value,
+    bytes: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<Value>,
+}
+
+impl<'a> Shown<'a> {
+    fn new(delivery: &Delivery, letter: &'a KeptLetter, body: Body) -> Self {
+        Self {
+            letter: LetterShape::from(letter),
+            properties: properties_of(delivery),
+            bytes: delivery.body.len(),
+            body: (body == Body::Shown).then(|| shown_body(&delivery.body)),
+        }
+    }
+}
+
+/// The AMQP properties, cleaned; headers that the letter itself shows are among them.
+fn properties_of(delivery: &Delivery) -> Value {
+    shown_body(properties_to_json(&delivery.properties).as_bytes())
+}
+
+fn to_text(shown: &Shown<'_>) -> String {
+    let mut text = String::new();
+    let mut field = |name: &str, value: &str| {
+        let value = if value.is_empty() { "-" } else { value };
+        writeln!(text, "{name:<12}{}", printable(value)).expect("a String takes any text");
+    };
+    let letter = &shown.letter;
+    field("Message id", letter.message_id.unwrap_or_default());
+    field("Unique id", letter.message_unique_id);
+    field("Time", letter.dead_lettered_at.as_deref().unwrap_or_default());
+    field("Error", letter.error);
+    field("Reason", letter.reason);
+    field("Method", letter.method);
+    field("Restore", letter.restore_id.as_deref().unwrap_or_default());
+    field("Queue", letter.queue);
+    field("Replay", if letter.has_message { "possible" } else { "not possible: only a digest" });
+    field("Bytes", &shown.bytes.to_string());
+    text.push_str("\nProperties\n");
+    for (name, value) in shown.properties.as_object().into_iter().flat_map(Map::iter) {
+        writeln!(text, "{name:<18}{}", printable(&value.to_string())).expect("a String takes any");
+    }
+    if let Some(body) = &shown.body {
+        text.push_str("\nMessage\n");
+        text.push_str(&to_json(body));
+    }
+    text
+}
