@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::dead_letters::DeadLettersCommand;
+use super::events::EventsCommand;
 use super::show::Output;
 use crate::domain::RestoreId;
 use crate::settings::SettingsFiles;
@@ -53,6 +54,7 @@ impl Arguments {
             | Command::Migrate { files, .. }
             | Command::Show { files, .. } => Some(files),
             Command::DeadLetters(command) => Some(command.files()),
+            Command::Events(command) => Some(command.files()),
             Command::Demo { .. } => None,
         };
         let given = std::iter::once(&self.files).chain(behind);
@@ -123,6 +125,10 @@ pub enum Command {
     /// Look at the messages that could not be applied, send them again, delete them
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
+
+    /// Publish what was committed again
+    #[command(subcommand)]
+    Events(EventsCommand),
 }
 
 /// What can be done with the settings.

@@ -4,6 +4,7 @@ pub mod arguments;
 pub mod config;
 pub mod dead_letters;
 pub mod demo;
+pub mod events;
 pub mod migrate;
 pub mod serve;
 pub mod show;
@@ -76,6 +77,10 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::DeadLetters(command) => {
             start_log(&settings)?;
             dead_letters::run(&settings, command).await
+        }
+        Command::Events(command) => {
+            start_log(&settings)?;
+            events::run(&settings, command).await
         }
         // The demonstration has settings of its own, and speaks for itself.
         Command::Demo { transport_url, database_url } => {

@@ -38,6 +38,20 @@ impl Sink {
         Box::pin(async move { join_all(confirms).await.into_iter().collect() })
     }
 
+    /// Publishes events in their order; returns when the broker has confirmed all, however long that
+    /// takes. Give no more than may be unconfirmed at once.
+    pub async fn publish_all(&self, events: &[Event]) {
+        let mut in_flight: Vec<(_, Confirm)> = Vec::with_capacity(events.len());
+        for event in events {
+            in_flight.push((event, self.publish(event).await));
+        }
+        for (event, confirm) in in_flight {
+            if confirm.await.is_err() {
+                self.publish_again(event).await;
+            }
+        }
+    }
+
     /// Publishes an event again until the broker has it.
     pub(super) async fn publish_again(&self, event: &Event) {
         publish_until_confirmed(self.publisher.as_ref(), || self.notifier.event(event)).await;

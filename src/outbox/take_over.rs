@@ -1,12 +1,9 @@
 //! Publishes what ended publishers left: dead workers', and our own that were in doubt.
 
-use std::collections::VecDeque;
-
 use tracing::info;
 
-use super::send::{Sink, WINDOW};
+use super::send::Sink;
 use crate::store::{LeftBehind, Store, StoreError};
-use crate::transport::Confirm;
 
 /// Events read and published before the position is written.
 const PAGE: u32 = 500;
@@ -48,16 +45,7 @@ impl TakeOver {
             // that one had committed is all there.
             let events = self.store.events_after(left.id, position, PAGE).await?;
             let Some(last) = events.last().map(|event| event.number) else { break };
-            let mut in_flight: VecDeque<(_, Confirm)> = VecDeque::with_capacity(WINDOW);
-            for event in events {
-                let confirm = self.sink.publish(&event).await;
-                in_flight.push_back((event, confirm));
-            }
-            for (event, confirm) in in_flight {
-                if confirm.await.is_err() {
-                    self.sink.publish_again(&event).await;
-                }
-            }
+            self.sink.publish_all(&events).await;
             position = last;
             self.store.move_left_behind(left.id, position).await?;
         }

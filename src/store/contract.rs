@@ -204,6 +204,19 @@ pub struct EventQuery {
     pub offset: u64,
 }
 
+/// Which committed events: those that all of this holds of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventSelection {
+    /// Of this restore.
+    pub restore: Option<RestoreId>,
+    /// Written by this publisher.
+    pub publisher: Option<PublisherId>,
+    /// Committed at this moment or later.
+    pub since: Option<DateTime<Utc>>,
+    /// Committed before this moment.
+    pub until: DateTime<Utc>,
+}
+
 /// Why a store could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {

@@ -28,6 +28,7 @@ mod e2e_python;
 mod e2e_reads;
 mod e2e_refused;
 mod e2e_replies;
+mod e2e_republish;
 mod e2e_requests;
 mod e2e_secrets;
 mod e2e_shutdown;

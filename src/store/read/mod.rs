@@ -9,6 +9,7 @@ mod restore;
 mod list;
 mod resource;
 mod event;
+mod selection;
 
 use crate::domain::{Counts, ResourceKey, ResourceStatus};
 
