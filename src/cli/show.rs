@@ -63,6 +63,7 @@ struct Report {
     view: RestoreView,
     lines: Vec<ResourceLine>,
     events: Vec<Event>,
+    earlier_events_deleted: bool,
 }
 
 /// How many resources are finished, of how many.
@@ -103,7 +104,8 @@ async fn read_report(store: &Store, id: RestoreId) -> anyhow::Result<Report> {
             break;
         }
     }
-    Ok(Report { view, lines, events })
+    let deleted = store.earlier_events_deleted(id).await.context("cannot read its events")?;
+    Ok(Report { view, lines, events, earlier_events_deleted: deleted })
 }
 
 /// What a reader looks for comes first: failures, then work under way, then what is done.
@@ -172,6 +174,7 @@ impl Report {
             counts: Counts,
             resources: Vec<ResourceShape<'a>>,
             events: Vec<EventShape<'a>>,
+            earlier_events_deleted: bool,
         }
         let view = &self.view;
         let shape = Shape {
@@ -188,6 +191,7 @@ impl Report {
             counts: view.counts,
             resources: self.lines.iter().map(ResourceShape::from).collect(),
             events: self.events.iter().map(EventShape::from).collect(),
+            earlier_events_deleted: self.earlier_events_deleted,
         };
         let mut text = serde_json::to_string_pretty(&shape).expect("the shapes are JSON");
         text.push('\n');
@@ -216,6 +220,9 @@ impl Report {
         text.push_str("\nResources\n");
         text.push_str(&self.resource_table(colours));
         text.push_str("\nTimeline\n");
+        if self.earlier_events_deleted {
+            text.push_str("(what happened earlier was deleted: retention.events_days)\n");
+        }
         text.push_str(&self.timeline(colours));
         text
     }
@@ -328,7 +335,7 @@ mod tests {
             resources: Vec::new(),
             counts: Counts::default(),
         };
-        Report { view, lines, events: Vec::new() }
+        Report { view, lines, events: Vec::new(), earlier_events_deleted: false }
     }
 
     #[test]

@@ -149,6 +149,7 @@ pub struct Metrics {
     pub early_updates: Gauge,
     taken_in: Counter,
     commit_failures: Counter,
+    deleted_events: Counter,
     /// Replies handed to the broker.
     pub replies_sent: Counter,
     /// Replies whose queue was gone.
@@ -213,6 +214,7 @@ impl Metrics {
                 "commit_failures",
                 "Times that the database did not take a batch",
             ),
+            deleted_events: add(r, "deleted_events", "Old events that this worker deleted"),
             taken_in: add(
                 r,
                 "taken_in",
@@ -299,6 +301,11 @@ impl Metrics {
     /// Counts restores of which was taken in what Karbor wrote.
     pub fn count_taken_in(&self, restores: usize) {
         self.taken_in.inc_by(u64::try_from(restores).unwrap_or(u64::MAX));
+    }
+
+    /// Counts old events that were deleted.
+    pub fn count_deleted_events(&self, events: u64) {
+        self.deleted_events.inc_by(events);
     }
 
     /// Counts a committed batch.

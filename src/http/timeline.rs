@@ -27,6 +27,8 @@ struct ResourcesPage<'a> {
 #[derive(Serialize)]
 struct EventsPage<'a> {
     events: Vec<EventShape<'a>>,
+    /// Whether what happened before the first of all events is no longer known.
+    earlier_events_deleted: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     events_links: Option<Value>,
 }
@@ -68,9 +70,11 @@ pub(super) async fn list_events(
     let _turn = state.read_turn().await;
     check_reach(&state, &asked, id).await?;
     let events = state.store.restore_events(id, &EventQuery { after, limit, offset }).await?;
+    let earlier_events_deleted = state.store.earlier_events_deleted(id).await?;
     let last = events.last().filter(|_| events.len() >= limit as usize);
     let page = EventsPage {
         events: events.iter().map(EventShape::from).collect(),
+        earlier_events_deleted,
         events_links: last.map(|last| asked.next_links(&state, &event_id(last))),
     };
     Ok(Json(page).into_response())

@@ -9,6 +9,7 @@ mod early;
 mod dictionaries;
 mod karbor;
 mod stalled;
+mod retention;
 mod take_over;
 mod readiness;
 mod notification_queues;

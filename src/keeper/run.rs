@@ -8,7 +8,7 @@ use tokio_util::task::TaskTracker;
 
 use super::karbor::{self, Karbor};
 use super::turns::Turns;
-use super::{dictionaries, early, notification_queues, readiness, stalled, take_over};
+use super::{dictionaries, early, notification_queues, readiness, retention, stalled, take_over};
 use crate::bell::Bell;
 use crate::http::{Health, Metrics};
 use crate::intake::{Committer, DeadLetterOffice};
@@ -37,6 +37,8 @@ pub struct Keeper {
     pub early_max_age: Duration,
     /// After how long a silence a restore has stalled; zero is never.
     pub stalled_after: Duration,
+    /// For how long events are kept; zero is for ever.
+    pub events_kept_for: Duration,
     /// A lease's length: after an outage of the database nobody is taken over for as long.
     pub lease: Duration,
     /// Looks at the notification queues.
@@ -65,6 +67,12 @@ pub async fn run(keeper: Keeper, ending: CancellationToken) {
         keeper.store.clone(),
         turns.clone(),
         keeper.stalled_after,
+        ending.clone(),
+    ));
+    duties.spawn(retention::run(
+        keeper.store.clone(),
+        keeper.events_kept_for,
+        keeper.metrics.clone(),
         ending.clone(),
     ));
     duties.spawn(early::run(

@@ -25,8 +25,8 @@ use serde::Deserialize;
 pub use error::{OsloPlace, SettingsError, Source};
 pub use section::{
     BatchSettings, DatabaseSettings, EarlyUpdateSettings, HttpSettings, LimitSettings, LogFormat,
-    LogSettings, MessagingSettings, NotificationSettings, PublisherSettings, ShutdownSettings,
-    StalledSettings, StatusSettings,
+    LogSettings, MessagingSettings, NotificationSettings, PublisherSettings, RetentionSettings,
+    ShutdownSettings, StalledSettings, StatusSettings,
 };
 
 /// The files that the command line names, each kind in its order.
@@ -58,6 +58,8 @@ pub struct Settings {
     pub early_updates: EarlyUpdateSettings,
     /// Restores of which nothing is heard.
     pub stalled: StalledSettings,
+    /// `[retention]`
+    pub retention: RetentionSettings,
     /// This worker as a publisher.
     pub publisher: PublisherSettings,
     /// The API.

@@ -80,6 +80,7 @@ pub(super) const RULES: &[(&str, &str, Rule)] = &[
     ("statuses", "aliases", Rule::Aliases),
     ("early_updates", "max_age_s", Rule::Integer(1..=30 * DAY_S)),
     ("stalled", "after_s", Rule::Integer(0..=30 * DAY_S)),
+    ("retention", "events_days", Rule::Integer(0..=36_500)),
     ("publisher", "lease_s", Rule::Integer(5..=300)),
     ("http", "listen", Rule::Address),
     ("http", "probe_listen", Rule::Address),

@@ -148,6 +148,14 @@ pub struct StalledSettings {
     pub after_s: u64,
 }
 
+/// `[retention]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetentionSettings {
+    /// Days after which events are deleted; 0 is never.
+    pub events_days: u64,
+}
+
 /// `[publisher]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -16,6 +16,8 @@ pub enum Duty {
     RecentRestores,
     /// Looking for it in the whole table.
     AllRestores,
+    /// Deleting old events.
+    OldEvents,
 }
 
 impl Duty {
@@ -23,11 +25,12 @@ impl Duty {
         match self {
             Self::RecentRestores => "recent_restores",
             Self::AllRestores => "all_restores",
+            Self::OldEvents => "old_events",
         }
     }
 }
 
-/// The row is there since the migration that made the table.
+/// The rows are there since their migrations.
 const CLAIM: Statement = Statement {
     act: "claiming a duty",
     postgresql: "UPDATE restore_duties SET holder = ?, \

@@ -28,6 +28,7 @@ mod publishers;
 mod early;
 mod dictionaries;
 mod duties;
+mod retention;
 mod watch;
 mod durability;
 mod read;
@@ -38,6 +39,7 @@ pub use dictionaries::Dictionaries;
 pub use duties::Duty;
 pub use migrate::{MigrateError, MigrationReport, SCHEMA_VERSION};
 pub use options::{Dialect, SslMode, StoreOptions, TlsOptions, check_url};
+pub use retention::{DeletedPage, OldEvent};
 pub use watch::{Noticed, NoticedPage};
 
 use std::sync::Arc;

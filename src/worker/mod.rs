@@ -139,6 +139,7 @@ async fn run(
             left_behind,
             early_max_age: Duration::from_secs(settings.early_updates.max_age_s),
             stalled_after: Duration::from_secs(settings.stalled.after_s),
+            events_kept_for: Duration::from_secs(settings.retention.events_days * 24 * 60 * 60),
             lease,
             notifications: brokers.notifications.clone(),
             notification_queues: notifier.queue_names(),

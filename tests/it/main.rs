@@ -30,6 +30,7 @@ mod e2e_refused;
 mod e2e_replies;
 mod e2e_republish;
 mod e2e_requests;
+mod e2e_retention;
 mod e2e_secrets;
 mod e2e_shutdown;
 mod e2e_start;

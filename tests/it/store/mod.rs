@@ -13,4 +13,5 @@ mod migrations;
 mod publishers;
 mod random;
 mod restores;
+mod retention;
 mod words;

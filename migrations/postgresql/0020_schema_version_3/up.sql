@@ -1,0 +1,1 @@
+UPDATE restore_schema_facts SET value = 3 WHERE fact = 'schema_version';

@@ -1,0 +1,1 @@
+CREATE INDEX restore_events_by_time ON restore_events (occurred_at);
