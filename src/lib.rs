@@ -21,6 +21,7 @@ pub mod rpc;
 pub mod domain;
 pub mod store;
 pub mod http;
+pub mod crash_point;
 
 mod backoff;
 mod bell;

@@ -19,6 +19,7 @@ use anyhow::Context as _;
 use clap::Parser as _;
 use tracing::{debug, warn};
 
+use crate::crash_point::{self, UnknownCrashPoint};
 use crate::settings::{Settings, SettingsError};
 use crate::store::{Adoption, Store};
 use crate::telemetry::start_logging;
@@ -56,6 +57,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let settings = Settings::load(&arguments.settings_files())?;
     match arguments.command {
         Command::Serve { no_migrate, .. } => {
+            crash_point::arm()?;
             start_log(&settings)?;
             let migrate = if no_migrate { Migrate::Not } else { Migrate::First };
             serve::run(&settings, migrate).await
@@ -103,7 +105,9 @@ fn start_log(settings: &Settings) -> anyhow::Result<()> {
 
 /// 2 for settings that cannot be used, 1 for anything else.
 fn exit_code(error: &anyhow::Error) -> u8 {
-    if error.chain().any(<dyn std::error::Error>::is::<SettingsError>) { 2 } else { 1 }
+    let bad =
+        error.chain().any(|cause| cause.is::<SettingsError>() || cause.is::<UnknownCrashPoint>());
+    if bad { 2 } else { 1 }
 }
 
 /// Prints to standard output; a reader that has seen enough, such as `head`, is no error.

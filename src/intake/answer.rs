@@ -13,6 +13,7 @@ use tokio::task::AbortHandle;
 use tracing::info;
 
 use super::settle::Settler;
+use crate::crash_point::{self, CrashPoint};
 use crate::http::Metrics;
 use crate::rpc::Caller;
 use crate::transport::{DeliveryTag, Message, PublishError, Publisher};
@@ -119,6 +120,7 @@ async fn see_through(
     }
     match result {
         Ok(()) => {
+            crash_point::pass(CrashPoint::Replied);
             metrics.replies_sent.inc();
         }
         Err(error) => {

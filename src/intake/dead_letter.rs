@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tracing::warn;
 
 use super::settle::Settler;
+use crate::crash_point::{self, CrashPoint};
 use crate::http::Metrics;
 use crate::outbox::publish_until_confirmed;
 use crate::rpc::{DeadLetter, Dispatched, Notifier, RpcError};
@@ -77,10 +78,12 @@ impl DeadLetterOffice {
         let now = Utc::now();
         publish_until_confirmed(self.letters.as_ref(), || vec![letter.message(&self.queue, now)])
             .await;
+        crash_point::pass(CrashPoint::LetterConfirmed);
         publish_until_confirmed(self.notifications.as_ref(), || {
             self.notifier.dead_letter(&self.host, &letter, &self.queue, Utc::now())
         })
         .await;
+        crash_point::pass(CrashPoint::LetterTold);
     }
 }
 

@@ -14,6 +14,7 @@ use tracing::{debug, error, warn};
 use super::answer::{Answers, Heartbeat};
 use super::dead_letter::{Parcel, Reject};
 use super::settle::Settler;
+use crate::crash_point::{self, CrashPoint};
 use crate::http::{Metrics, Observed};
 use crate::rpc::{Action, Dispatched, Dispatcher, RpcError, observe};
 use crate::transport::{Consumer, Delivery, DeliveryTag};
@@ -56,6 +57,7 @@ impl Reception {
     /// Decodes deliveries until the consumer was cancelled and drained, then closes `works`.
     pub(super) async fn receive(self, mut consumer: Box<dyn Consumer>, works: mpsc::Sender<Work>) {
         while let Some(delivery) = consumer.next().await {
+            crash_point::pass(CrashPoint::Received);
             let Some(work) = self.understand(delivery) else { continue };
             if works.send(work).await.is_err() {
                 return;

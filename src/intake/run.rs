@@ -18,6 +18,7 @@ use super::receive::{Reception, Work};
 use super::settle::Settler;
 use super::{note, read};
 use crate::bell::Bell;
+use crate::crash_point::{self, CrashPoint};
 use crate::domain::{Limits, RestoreId};
 use crate::http::Metrics;
 use crate::rpc::{Action, Caller, Dispatcher, ReplyShape, RpcError};
@@ -219,6 +220,7 @@ impl Intake {
         if unknown.is_empty() {
             return Ok(());
         }
+        crash_point::pass(CrashPoint::EarlyFound);
         let mut waiting = Vec::with_capacity(unknown.len());
         for &index in &unknown {
             let mut item = items[index].clone();

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use crate::crash_point::{self, CrashPoint};
 use crate::transport::{Acker, DeliveryTag};
 
 /// Where finished deliveries are handed in; cheap to clone.
@@ -42,6 +43,7 @@ async fn settle(acker: Arc<dyn Acker>, mut done: mpsc::UnboundedReceiver<Vec<Del
                 Act::Through(tag) => acker.ack_through(tag).await,
                 Act::One(tag) => acker.ack(tag).await,
             }
+            crash_point::pass(CrashPoint::Acknowledged);
         }
     }
 }

@@ -12,6 +12,7 @@ use tracing::{debug, info};
 
 use super::turns::Turns;
 use crate::bell::Bell;
+use crate::crash_point::{self, CrashPoint};
 use crate::domain::Outcome;
 use crate::http::Metrics;
 use crate::intake::{DeadLetterOffice, ItemResult, Parcel, Reject, database_refusal, note_outcome};
@@ -56,6 +57,7 @@ impl Early {
         let due = self.store.early_updates_due(AT_ONCE).await?;
         let mut taken = due.len() as u64;
         if !due.is_empty() {
+            crash_point::pass(CrashPoint::EarlyDue);
             self.apply(due).await?;
         }
         let expired = self.store.early_updates_expired(self.max_age, AT_ONCE).await?;
@@ -101,6 +103,7 @@ impl Early {
             return Ok(());
         }
         let Ok((items, results)) = self.turns.commit(items).await else { return Ok(()) };
+        crash_point::pass(CrashPoint::EarlyApplied);
         for ((item, result), (update, dispatched)) in items.iter().zip(results).zip(applying) {
             note_outcome(&self.metrics, &item.command, &result);
             if let Some(error) = refusal(&result) {
@@ -123,6 +126,7 @@ impl Early {
             body: update.message.body.into_bytes(),
         };
         self.dead_letters.keep(&Reject { parcel, dispatched, error }).await;
+        crash_point::pass(CrashPoint::EarlyGivenUp);
         self.store.remove_early_updates(&[update.id]).await?;
         Ok(())
     }

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::turns::Turns;
 use crate::bell::Bell;
+use crate::crash_point::{self, CrashPoint};
 use crate::domain::Command;
 use crate::http::Metrics;
 use crate::store::{Duty, Noticed, Store, StoreError};
@@ -128,10 +129,12 @@ impl Karbor {
         if changed.is_empty() {
             return Ok(());
         }
+        crash_point::pass(CrashPoint::KarborNoticed);
         let number = changed.len();
         let commands = changed.into_iter().map(Command::TakeIn).collect();
         // Given up while the worker ends, it is noticed again.
         if self.turns.keep(commands).await.is_ok() {
+            crash_point::pass(CrashPoint::KarborTakenIn);
             debug!(number, "took in what Karbor wrote of restores");
             self.metrics.count_taken_in(number);
             self.recorded.ring();

@@ -25,6 +25,7 @@ use super::send::{Sink, WINDOW};
 use crate::backoff::Pauses;
 use crate::bell::Bell;
 use crate::cause::with_causes;
+use crate::crash_point::{self, CrashPoint};
 use crate::domain::{Event, PublisherId};
 use crate::http::Metrics;
 use crate::store::{Publisher, Store, StoreError};
@@ -50,7 +51,9 @@ pub(super) struct Progress {
 impl Progress {
     /// The publisher's row was written with this position.
     pub(super) fn note_written(&self, position: u64) {
-        self.written.fetch_max(position, Ordering::AcqRel);
+        if self.written.fetch_max(position, Ordering::AcqRel) < position {
+            crash_point::pass(CrashPoint::PositionMoved);
+        }
         *self.renewed_at.lock().expect("no code panics while it holds this lock") = Instant::now();
     }
 }
@@ -197,6 +200,7 @@ impl Generation {
             while self.in_flight.len() < WINDOW {
                 let Some(event) = self.feed.ready() else { break };
                 let confirm = self.sink.publish(&event).await;
+                crash_point::pass(CrashPoint::Published);
                 self.in_flight.push_back((event, confirm));
             }
             if self.in_flight.len() < WINDOW && self.feed.lags() {
@@ -223,6 +227,7 @@ impl Generation {
     async fn confirm_front(&mut self, result: Result<(), PublishError>) {
         let Some((event, confirm)) = self.in_flight.front_mut() else { return };
         let Err(error) = result else {
+            crash_point::pass(CrashPoint::Confirmed);
             let number = event.number;
             self.in_flight.pop_front();
             self.note_published(number);

@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use tracing::warn;
 
 use crate::backoff::Pauses;
+use crate::crash_point::{self, CrashPoint};
 use crate::domain::Event;
 use crate::rpc::Notifier;
 use crate::transport::{Confirm, Message, PublishError, Publisher};
@@ -45,6 +46,7 @@ impl Sink {
         for event in events {
             in_flight.push((event, self.publish(event).await));
         }
+        crash_point::pass(CrashPoint::TakeOverPublished);
         for (event, confirm) in in_flight {
             if confirm.await.is_err() {
                 self.publish_again(event).await;

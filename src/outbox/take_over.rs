@@ -3,6 +3,7 @@
 use tracing::info;
 
 use super::send::Sink;
+use crate::crash_point::{self, CrashPoint};
 use crate::store::{LeftBehind, Store, StoreError};
 
 /// Events read and published before the position is written.
@@ -23,8 +24,12 @@ impl TakeOver {
     /// Closes publishers whose lease ran out and publishes what all closed ones left. Gives how many
     /// events it published.
     pub async fn run(&self) -> Result<u64, StoreError> {
-        for id in self.store.close_expired_publishers().await? {
+        let closed = self.store.close_expired_publishers().await?;
+        for id in &closed {
             info!(publisher = %id, "a publisher's lease ran out; its events are taken over");
+        }
+        if !closed.is_empty() {
+            crash_point::pass(CrashPoint::TakeOverClosed);
         }
         let mut published = 0;
         for left in self.store.left_behind(&self.host).await? {
@@ -46,8 +51,10 @@ impl TakeOver {
             let events = self.store.events_after(left.id, position, PAGE).await?;
             let Some(last) = events.last().map(|event| event.number) else { break };
             self.sink.publish_all(&events).await;
+            crash_point::pass(CrashPoint::TakeOverConfirmed);
             position = last;
             self.store.move_left_behind(left.id, position).await?;
+            crash_point::pass(CrashPoint::TakeOverMoved);
         }
         let published = position - left.published_through;
         info!(publisher = %left.id, of = left.host, published, "took over a publisher's events");

@@ -14,6 +14,7 @@ use super::karbor::{Entry, KarborRules, Said, digest, write_dictionaries};
 use super::pool::Use;
 use super::statement::{Param, Statement, as_count};
 use super::{DatabaseFault, Store, StoreError};
+use crate::crash_point::{self, CrashPoint};
 use crate::domain::{ResourceStatus, RestoreId, RestoreStatus, State};
 
 /// What [`Store::write_dictionaries`] did.
@@ -174,7 +175,14 @@ impl Store {
         let mut transaction = self.pools.begin(WRITE.act).await?;
         match self.write_locked(&mut transaction, id, now).await {
             Ok(written) => {
+                let wrote = matches!(written, Written::Yes);
+                if wrote {
+                    crash_point::pass(CrashPoint::DictionariesWritten);
+                }
                 transaction.commit().await?;
+                if wrote {
+                    crash_point::pass(CrashPoint::DictionariesCommitted);
+                }
                 Ok(written)
             }
             Err(error) => {

@@ -26,6 +26,7 @@ use chrono::{DateTime, SubsecRound, Utc};
 
 use super::connection::Transaction;
 use super::{BatchItem, Committed, Publisher, Store, StoreError, publishers};
+use crate::crash_point::{self, CrashPoint};
 use apply::Applying;
 use journal::Journal;
 
@@ -48,10 +49,13 @@ impl Store {
     ) -> Result<Committed, StoreError> {
         // What is written must be what is returned, and the databases keep microseconds.
         let now = now.trunc_subsecs(6);
+        crash_point::pass(CrashPoint::BeforeTransaction);
         let mut transaction = self.pools.begin("committing a batch").await?;
         match self.run(&mut transaction, publisher, published_through, items, now).await {
             Ok(committed) => {
-                transaction.commit().await?;
+                crash_point::pass(CrashPoint::InTransaction);
+                crash_point::pass_within(CrashPoint::CommitSent, transaction.commit()).await?;
+                crash_point::pass(CrashPoint::Committed);
                 publisher.next_number += committed.events.len() as u64;
                 Ok(committed)
             }
