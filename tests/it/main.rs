@@ -34,5 +34,6 @@ mod e2e_retention;
 mod e2e_secrets;
 mod e2e_shutdown;
 mod e2e_start;
+mod fault_matrix;
 mod karbor_flow;
 mod python_package;

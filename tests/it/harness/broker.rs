@@ -61,13 +61,18 @@ impl Broker {
 
     /// Casts many requests, waiting for all confirms at the end.
     pub async fn cast_all(&self, exchange: &str, key: &str, requests: &[Request]) {
-        let mut confirms = Vec::with_capacity(requests.len());
-        for request in requests {
+        let bodies: Vec<_> = requests.iter().map(Request::body).collect();
+        self.publish_all(exchange, key, &bodies).await;
+    }
+
+    /// Publishes bodies as oslo.messaging does, waiting for all confirms at the end.
+    pub async fn publish_all(&self, exchange: &str, key: &str, bodies: &[Vec<u8>]) {
+        let mut confirms = Vec::with_capacity(bodies.len());
+        for body in bodies {
             let options = BasicPublishOptions { mandatory: true, ..Default::default() };
-            let body = request.body();
             let (exchange, key) = (exchange.into(), key.into());
             let confirm =
-                self.channel.basic_publish(exchange, key, options, &body, oslo_properties());
+                self.channel.basic_publish(exchange, key, options, body, oslo_properties());
             confirms.push(confirm.await.expect("the message is written"));
         }
         for confirm in confirms {

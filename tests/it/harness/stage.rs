@@ -3,6 +3,7 @@
 //! Takes a kind of database, gives workers and requests that reach them; removes its queues and
 //! exchanges when it is dropped.
 
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use serde_json::{Value, json};
@@ -111,9 +112,20 @@ impl Stage {
 
     /// Consumes the notifications of every priority; a worker must have declared their queues.
     pub async fn notifications(&self) -> Inbox {
-        let queues =
-            ["info", "warn", "error"].map(|priority| format!("{}.{priority}", self.notifications));
+        let queues = self.notification_queues();
         Inbox::open(&self.broker, &queues.each_ref().map(String::as_str)).await
+    }
+
+    /// The queues of notifications, of every priority.
+    pub fn notification_queues(&self) -> [String; 3] {
+        ["info", "warn", "error"].map(|priority| format!("{}.{priority}", self.notifications))
+    }
+
+    /// The queues of requests: the common one, and that of each worker that was made.
+    pub fn request_queues(&self) -> BTreeSet<String> {
+        let servers = self.servers.lock().map(|servers| servers.clone()).unwrap_or_default();
+        let of_servers = servers.iter().map(|server| format!("{}.{server}", self.topic));
+        of_servers.chain([self.topic.clone()]).collect()
     }
 
     /// Consumes the dead letters.
@@ -164,13 +176,10 @@ impl Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        let mut queues = vec![self.topic.clone(), self.dead_letter_queue()];
-        let servers = self.servers.lock().map(|servers| servers.clone()).unwrap_or_default();
+        let mut queues = vec![self.dead_letter_queue()];
         queues.extend(self.queues.lock().map(|queues| queues.clone()).unwrap_or_default());
-        queues.extend(servers.iter().map(|server| format!("{}.{server}", self.topic)));
-        queues.extend(
-            ["info", "warn", "error"].map(|priority| format!("{}.{priority}", self.notifications)),
-        );
+        queues.extend(self.request_queues());
+        queues.extend(self.notification_queues());
         let url = self.broker_url.clone();
         remove_later(url, queues, vec![self.exchange.clone(), format!("{}_fanout", self.topic)]);
     }

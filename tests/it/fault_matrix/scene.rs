@@ -1,0 +1,201 @@
+//! One run: two restores are recorded and Karbor writes of them, traffic comes, workers die, one
+//! goes on, and all is looked at once that has ended.
+
+use std::collections::BTreeSet;
+use std::os::unix::process::ExitStatusExt as _;
+use std::time::{Duration, Instant};
+
+use lapin::BasicProperties;
+use tokio::time::interval;
+
+use super::checker::{Heard, Verdict, check};
+use super::report;
+use super::snapshot::{PublisherRow, Snapshot, is_done, publishers};
+use super::traffic::{Traffic, Unknown};
+use crate::harness::{Inbox, Kind, Received, Stage, Worker, WorkerBuilder};
+
+/// SIGABRT: how a process ends at a crash point.
+const ABORTED: i32 = 6;
+
+/// The body of what is sent last.
+const LAST: &[u8] = b"\"the last\"";
+
+/// How long all may take on a busy machine before it is called broken.
+const LONGEST: Duration = Duration::from_secs(90);
+
+/// How often it is looked whether all is done.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// A stage with traffic for it.
+pub struct Scene {
+    pub stage: Stage,
+    pub traffic: Traffic,
+    pub kills: usize,
+    kind: Kind,
+    unknown: Unknown,
+    notifications: Inbox,
+    letters: Inbox,
+    replies: Inbox,
+    reply_q: String,
+    dead_ids: BTreeSet<String>,
+    dead_hosts: BTreeSet<String>,
+}
+
+impl Scene {
+    /// Nobody works yet; all queues are there.
+    pub async fn new(kind: Kind, seed: u64, size: usize, unknown: Unknown) -> Self {
+        let stage = Stage::new(kind).await;
+        let first = settled(stage.worker("w0"), unknown).start().await;
+        let (notifications, letters) = (stage.notifications().await, stage.dead_letters().await);
+        let recorded = [stage.record_restore().await, stage.record_restore().await];
+        assert_eq!(first.terminate().await.code(), Some(0));
+
+        let (reply_q, replies) = stage.broker.reply_queue().await;
+        let mut traffic = Traffic::new(seed, size, unknown, recorded.clone(), &reply_q);
+        let key = "OS::Cinder::Volume#karbors-own";
+        let karbors = [
+            (&recorded[0], format!("resources_status = '{{\"{key}\": \"restoring\"}}'")),
+            (&recorded[1], "status = 'fail'".to_owned()),
+        ];
+        for (id, what) in karbors {
+            stage.database.execute(&format!("UPDATE restores SET {what} WHERE id = '{id}'")).await;
+        }
+        traffic.of_resource(&recorded[0], "karbors-own", (None, "restoring".to_owned(), None));
+        traffic.of_restore(&recorded[1], (None, "fail".to_owned(), None));
+        Self {
+            stage,
+            traffic,
+            kills: 0,
+            kind,
+            unknown,
+            notifications,
+            letters,
+            replies,
+            reply_q,
+            dead_ids: BTreeSet::new(),
+            dead_hosts: BTreeSet::new(),
+        }
+    }
+
+    /// A worker's settings.
+    pub fn worker(&self, name: &str) -> WorkerBuilder {
+        settled(self.stage.worker(name), self.unknown)
+    }
+
+    /// Publishes part `part` of `of` of the traffic, and waits for its confirms.
+    pub async fn publish(&self, part: usize, of: usize) {
+        let size = self.traffic.bodies.len().div_ceil(of);
+        if let Some(bodies) = self.traffic.bodies.chunks(size).nth(part) {
+            let (exchange, topic) = (&self.stage.exchange, &self.stage.topic);
+            self.stage.broker.publish_all(exchange, topic, bodies).await;
+        }
+    }
+
+    /// Starts a worker that is to end by itself at `point`, publishes a part meanwhile, and waits
+    /// for its end. No other worker may live.
+    pub async fn die_at(&mut self, name: &str, point: &str, part: usize, of: usize) {
+        let builder = self.worker(name).set_variable("KARBOR_RESTORE_CRASH_AT", point);
+        let mut worker = builder.spawn();
+        let ((), status) = tokio::join!(self.publish(part, of), worker.ended());
+        assert_eq!(status.signal(), Some(ABORTED), "{point}: {status}; its log:\n{}", worker.log());
+        self.kills += 1;
+        let all = publishers(&self.stage.database).await;
+        self.dead_ids.extend(all.into_iter().filter(|row| !row.closed).map(|row| row.id));
+        if self.unknown == Unknown::Orphans {
+            // What a worker gives up on is its own for a minute: as if that had passed.
+            let sql = "UPDATE restore_early_updates SET received_at = '2000-01-01 00:00:00.000'";
+            self.stage.database.execute(sql).await;
+        }
+    }
+
+    /// `kill -9`. No other worker may ever have its name.
+    pub fn kill(&mut self, name: &str, worker: Worker) {
+        worker.kill();
+        self.kills += 1;
+        self.dead_hosts.insert(name.to_owned());
+    }
+
+    /// Waits until those that go on have done all, ends them, and looks at everything. Gives what
+    /// is not right.
+    pub async fn end(mut self, fault: &str, going_on: Vec<Worker>, since: Instant) -> Vec<String> {
+        let done = self.until_done().await;
+        let recovery = since.elapsed();
+        for worker in going_on {
+            assert_eq!(worker.terminate().await.code(), Some(0));
+        }
+        let mut verdict = self.look().await;
+        if !done {
+            verdict.findings.push(format!("not done within {LONGEST:?}"));
+        }
+        verdict.counts.kills = self.kills;
+        verdict.counts.recovery_s = recovery.as_secs_f64();
+        report::add(fault, self.kind, &verdict.counts);
+        let told = |finding| format!("{fault} on {:?}: {finding}", self.kind);
+        verdict.findings.into_iter().map(told).collect()
+    }
+
+    /// `false` when it takes longer than a broken system would.
+    async fn until_done(&self) -> bool {
+        let ends = self.traffic.truth.ends();
+        let dead = |row: &PublisherRow| {
+            self.dead_ids.contains(&row.id) || self.dead_hosts.contains(&row.host)
+        };
+        let started = Instant::now();
+        let mut looks = interval(LOOK_EVERY);
+        loop {
+            looks.tick().await;
+            // The queue first: while it is full the database is spared.
+            let empty = self.stage.broker.depth(&self.stage.topic).await;
+            if empty.is_some_and(|(messages, _)| messages == 0)
+                && is_done(&self.stage.database, &ends, dead).await
+            {
+                return true;
+            }
+            if started.elapsed() > LONGEST {
+                return false;
+            }
+        }
+    }
+
+    /// No worker lives: what one had not acknowledged is back in its queue.
+    async fn look(&mut self) -> Verdict {
+        let snapshot = Snapshot::take(&self.stage.database).await;
+        let queues = self.stage.notification_queues();
+        let last = [self.stage.dead_letter_queue(), self.reply_q.clone()];
+        for queue in queues.iter().chain(&last) {
+            self.stage.broker.publish("", queue, BasicProperties::default(), LAST).await;
+        }
+        let heard = Heard {
+            notifications: to_the_last(&mut self.notifications, queues.len()).await,
+            letters: to_the_last(&mut self.letters, 1).await,
+            replies: to_the_last(&mut self.replies, 1).await,
+        };
+        let mut verdict = check(&self.traffic.truth, &snapshot, &heard);
+        for queue in self.stage.request_queues() {
+            match self.stage.broker.depth(&queue).await {
+                // A worker that died before its queue was declared left none.
+                Some((0, 0)) | None => {}
+                Some(left) => verdict.wrong(&format!("queue `{queue}` holds {left:?}")),
+            }
+        }
+        verdict
+    }
+}
+
+/// All that came before the last to each of so many queues.
+async fn to_the_last(inbox: &mut Inbox, queues: usize) -> Vec<Received> {
+    let is_last = |one: &&Received| one.body == LAST;
+    let all = inbox
+        .until("the last of each queue", |all| all.iter().filter(is_last).count() == queues)
+        .await;
+    all.iter().filter(|one| !is_last(one)).cloned().collect()
+}
+
+/// Small batches, so that there are many; the shortest lease.
+fn settled(worker: WorkerBuilder, unknown: Unknown) -> WorkerBuilder {
+    let worker = worker.set("BATCH__MAX_ITEMS", "20").set("PUBLISHER__LEASE_S", "5");
+    match unknown {
+        Unknown::Early => worker,
+        Unknown::Orphans => worker.set("EARLY_UPDATES__MAX_AGE_S", "2"),
+    }
+}
