@@ -7,6 +7,7 @@ either, an update carries the sequence of the reporter itself, which is an attem
 """
 
 import functools
+import logging
 import threading
 
 from karbor_restore_client import attempt
@@ -14,6 +15,7 @@ from karbor_restore_client import message
 from karbor_restore_client import sender
 from karbor_restore_client import sequence
 
+LOG = logging.getLogger(__name__)
 TOPIC = 'karbor-restore'
 
 
@@ -128,7 +130,9 @@ class RestoreReporter(object):
         self._closed = True
         left = self._sender.wait(timeout, self._channel)
         if left:
-            self._sender.losses.add(left, 'not sent when closed')
+            # Not lost yet: what is, is counted when the process ends.
+            LOG.warning('%d messages on restores are not sent yet; they are tried as long as the '
+                        'process lives', left)
         return not left
 
     def _put(self, method, arguments):

@@ -36,7 +36,8 @@ impl TemporaryFolder {
             ("HTTP__LISTEN", "off".to_owned()),
         ];
         let environment = set.map(|(key, value)| (format!("KARBOR_RESTORE__{key}"), value));
-        Ok(Settings::from_sources(&SettingsFiles::default(), environment)?)
+        Settings::from_sources(&SettingsFiles::default(), environment)
+            .context("what `--transport-url` and `--database-url` give is read as those settings")
     }
 }
 

@@ -1,6 +1,7 @@
 """Whole processes: a broker that is away, the end of a process, a fork, eventlet's green threads."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -45,6 +46,9 @@ def test_without_a_broker_nobody_waits_the_newest_are_kept_and_the_process_ends(
     assert 'messages on restores could not be sent' in printed
     # The first at once, the rest at the end: not a line for each.
     assert printed.count('could not be sent') <= 3
+    # Each once, though `close` told of them before.
+    told = [int(count) for count in re.findall(r'(\d+) messages on restores could not', printed)]
+    assert sum(told) == 15000 and 'are not sent yet' in printed
     assert 'SECRET' not in printed
 
 
