@@ -8,6 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, NaiveDateTime, Utc};
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Nullable, Text, Timestamp};
+use tracing::warn;
 
 use super::connection::Transaction;
 use super::karbor::{Entry, KarborRules, Said, digest, write_dictionaries};
@@ -81,7 +82,7 @@ const WRITTEN: Statement = Statement::portable(
      WHERE restore_id = ?",
 );
 
-/// Karbor's row is gone: somebody purged the database.
+/// Karbor's row is gone (somebody purged the database), or holds what must not be written over.
 const NO_ROW: Statement = Statement::portable(
     "writing Karbor's dictionaries",
     "UPDATE restore_states SET written_version = version, behind_since = NULL WHERE restore_id = ?",
@@ -211,6 +212,14 @@ impl Store {
         let resources: Vec<ResourceRow> = transaction.load(&RESOURCES, &key).await?;
         let said =
             self.karbor.read(row.resources_status.as_deref(), row.resources_reason.as_deref());
+        if said.is_damaged {
+            warn!(
+                restore_id = id,
+                "a dictionary in Karbor's row is no JSON object; it is left as it is"
+            );
+            transaction.execute(&NO_ROW, &key).await?;
+            return Ok(Written::NotNeeded);
+        }
         if karbor_said_more(&row, &said, &resources)? {
             return Ok(Written::Found);
         }

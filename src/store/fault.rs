@@ -84,10 +84,10 @@ pub(crate) fn by_sqlstate(code: &str, message: &str) -> Fault {
     use FaultClass::{Denied, Fatal, Lost, Refused, Transient};
     let class = match (code, code.get(..2).unwrap_or_default()) {
         // Ended by an administrator or the idle timeout; a statement the server forgot or that a
-        // migration made stale: all need a new connection.
-        ("57P01" | "57P02" | "57P05" | "25P03" | "25P04" | "26000" | "0A000", _) | (_, "08") => {
-            Lost
-        }
+        // migration made stale; a session that is read-only, on a node that was demoted, say: all
+        // need a new connection.
+        ("57P01" | "57P02" | "57P05" | "25P03" | "25P04" | "25006" | "26000" | "0A000", _)
+        | (_, "08") => Lost,
         (_, "25" | "40" | "53" | "55" | "57" | "58") => Transient,
         (_, "28" | "3D") => Denied,
         ("XX001" | "XX002", _) | (_, "3F" | "42" | "F0") => Fatal,
@@ -100,12 +100,13 @@ pub(crate) fn by_sqlstate(code: &str, message: &str) -> Fault {
 pub(crate) fn by_mysql_number(number: i64, message: &str) -> Fault {
     use FaultClass::{Denied, Fatal, Lost, Refused, Transient};
     let class = match number {
-        // Killed, idle for too long, packets out of step.
-        1053 | 1152..=1152 | 1154..=1161 | 1184 | 1927 | 4031 => Lost,
-        // Full disks and tables, too many connections, no memory, locks, timeouts, a read-only
-        // server during a fail-over, Galera not ready.
+        // Killed, idle for too long, packets out of step; a server that is read-only since a
+        // fail-over, where a new connection may lead to another.
+        1053 | 1152..=1152 | 1154..=1161 | 1184 | 1290 | 1792 | 1836 | 1927 | 4031 => Lost,
+        // Full disks and tables, too many connections, no memory, locks, timeouts, Galera not
+        // ready.
         1015 | 1020 | 1021 | 1030 | 1037 | 1038 | 1040 | 1041 | 1047 | 1114 | 1180 | 1203
-        | 1205 | 1206 | 1213 | 1226 | 1290 | 1317 | 1792 | 1836 | 1969 | 3024 | 3572 => Transient,
+        | 1205 | 1206 | 1213 | 1226 | 1317 | 1969 | 3024 | 3572 => Transient,
         // Locked accounts and expired passwords too.
         1044 | 1045 | 1049 | 1130 | 1698 | 1862 | 3118 | 4151 => Denied,
         1054 | 1064 | 1142 | 1143 | 1146 | 1227 | 1305 => Fatal,

@@ -2,7 +2,7 @@
 //! `TYPE#ID`, in columns of its `restores` table. Reads them by the rules of a message, writes
 //! them as Python's `json.dumps` does. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
@@ -31,10 +31,12 @@ impl KarborRules {
     /// Reads both dictionaries.
     pub fn read(&self, statuses: Option<&str>, reasons: Option<&str>) -> Said {
         let digest = digest(statuses, reasons);
+        let is_damaged = [statuses, reasons].into_iter().flatten().any(is_none_of_a_dictionary);
         let ((statuses, other_statuses), (reasons, other_reasons)) =
             (read_entries(statuses), read_entries(reasons));
         let mut said = Said {
             digest,
+            is_damaged,
             statuses,
             reasons,
             others: (other_statuses, other_reasons),
@@ -66,6 +68,8 @@ impl KarborRules {
 pub(super) struct Said {
     /// Tells that they were changed.
     pub digest: Option<String>,
+    /// One is no JSON object (cut by a column that was too narrow, perhaps): they are left alone.
+    pub is_damaged: bool,
     /// Their entries as updates without sequence, by key.
     pub updates: Vec<ResourceUpdate>,
     statuses: BTreeMap<String, String>,
@@ -97,6 +101,11 @@ impl Said {
         let text = self.statuses.get(key)?;
         rules.aliases.resolve(text, None).is_err().then_some(text.as_str())
     }
+}
+
+/// Whether a column holds something that is no dictionary: Karbor's code fails on it too.
+fn is_none_of_a_dictionary(json: &str) -> bool {
+    !json.is_empty() && !matches!(loads(json), Ok(Value::Object(_)))
 }
 
 /// The entries of a dictionary: those whose key and value can be read, and all others. A text that
@@ -132,14 +141,19 @@ pub(super) fn write_dictionaries<'a>(
     said: &Said,
 ) -> (Option<String>, Option<String>) {
     let (mut statuses, mut reasons) = (String::new(), String::new());
+    let mut written = HashSet::new();
     for Entry { resource_type, resource_id, status, reason } in resources {
+        if said.unread() > 0 {
+            written.insert(format!("{resource_type}#{resource_id}"));
+        }
         write_entry(&mut statuses, resource_type, resource_id, status);
         if let Some(reason) = reason {
             write_entry(&mut reasons, resource_type, resource_id, reason);
         }
     }
     for (to, others) in [(&mut statuses, &said.others.0), (&mut reasons, &said.others.1)] {
-        for (key, value) in others {
+        // What is known of a resource takes the place of what was no text.
+        for (key, value) in others.iter().filter(|(key, _)| !written.contains(*key)) {
             to.push_str(if to.is_empty() { "{\"" } else { ", \"" });
             write_escaped(to, key);
             to.push_str("\": ");
@@ -223,6 +237,28 @@ mod tests {
         assert_eq!(statuses.as_deref(), Some(expected));
         let expected = r#"{"T#b": "kaputt: \"\u00e4\u007f\ud83d\ude00\"\n\\"}"#;
         assert_eq!(reasons.as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn what_is_known_takes_the_place_of_what_was_no_text() {
+        let rules = KarborRules::default();
+        let said = rules.read(Some(r#"{"T#a": 5, "odd": null}"#), Some(r#"{"T#a": null}"#));
+        assert!(!said.is_damaged);
+        let entry =
+            Entry { resource_type: "T", resource_id: "a", status: "error", reason: Some("why") };
+        let (statuses, reasons) = write_dictionaries([entry].into_iter(), &said);
+        assert_eq!(statuses.as_deref(), Some(r#"{"T#a": "error", "odd": null}"#));
+        assert_eq!(reasons.as_deref(), Some(r#"{"T#a": "why"}"#));
+    }
+
+    #[test]
+    fn what_is_no_dictionary_is_known_as_damaged() {
+        let rules = KarborRules::default();
+        for (text, damaged) in
+            [(r#"{"T#a": "err"#, true), (r#"["a"]"#, true), ("", false), ("{}", false)]
+        {
+            assert_eq!(rules.read(Some(text), None).is_damaged, damaged, "{text}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use diesel::sql_types::{BigInt, Text};
 use diesel_async::AsyncMigrationHarness;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
+use super::connection::Connection;
 use super::fault::{Fault, FaultClass, by_mysql_number, by_sqlite_words, by_sqlstate};
 use super::link::{self, Link};
 use super::pool::Use;
@@ -129,6 +130,9 @@ const FACTS: Statement = Statement::portable(
     "SELECT fact AS name, value FROM restore_schema_facts",
 );
 
+const ANY_RESTORE: Statement =
+    Statement::portable(ACT, "SELECT CAST(id AS CHAR) AS name FROM restores LIMIT 1");
+
 /// Which migrations are applied, as diesel notes it: by what stands before the first `_`.
 const RECORDS: &str = "__diesel_schema_migrations";
 
@@ -221,11 +225,25 @@ impl Store {
         // it, in Karbor's database, the fact that its rows are not taken in.
         let ours = recorded.iter().any(|row| MAKES_FACTS.starts_with(&row.name));
         let fact = |name: &str| facts.iter().find(|fact| fact.name == name).map(|fact| fact.value);
+        let has_restores = has("restores") || is_hidden(&mut connection).await?;
         Ok(Found {
-            has_restores: has("restores"),
-            must_be_adopted: has("restores") && (!ours || fact("adopting").is_some()),
+            has_restores,
+            must_be_adopted: has_restores && (!ours || fact("adopting").is_some()),
             oldest_served: fact("oldest_version_served"),
         })
+    }
+}
+
+/// Whether the table `restores` is there though it is not listed: MySQL leaves it out while its
+/// columns are being widened, for an adoption that died perhaps. A reader waits for that.
+async fn is_hidden(connection: &mut Connection) -> Result<bool, StoreError> {
+    if connection.dialect() != Dialect::Mysql {
+        return Ok(false);
+    }
+    match connection.load::<Named>(&ANY_RESTORE, &[]).await {
+        Ok(_) => Ok(true),
+        Err(StoreError::Fatal { source, .. }) if source.0.starts_with("error 1146") => Ok(false),
+        Err(error) => Err(error),
     }
 }
 

@@ -129,7 +129,7 @@ impl Address {
             _ => return Err(unusable(SCHEMES)),
         };
         if dialect == Dialect::Sqlite {
-            if rest.is_empty() || rest.starts_with(":memory:") {
+            if rest.is_empty() || rest.ends_with('/') || rest.starts_with(":memory:") {
                 return Err(unusable("`sqlite://` needs a file"));
             }
             return Ok(Self { dialect, target: rest.into(), tls: TlsOptions::default() });

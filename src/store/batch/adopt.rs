@@ -76,7 +76,8 @@ fn read(row: AdoptedRow, rules: &KarborRules, now: DateTime<Utc>) -> Option<Rest
     let state =
         State { sequence: None, status: status.unwrap_or(RestoreStatus::InProgress), reason: None };
     let said = rules.read(row.resources_status.as_deref(), row.resources_reason.as_deref());
-    let (ends, unread) = (state.ends_resources(), said.unread() as u64);
+    let unread = said.unread() as u64 + u64::from(said.is_damaged);
+    let ends = state.ends_resources();
     let resources = said.updates.into_iter().map(|update| {
         let said = update.state;
         (update.key, (if ends { said.clone().ended() } else { said.clone() }, said))

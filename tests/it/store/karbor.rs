@@ -316,3 +316,27 @@ async fn a_failure_that_karbor_saved_and_the_flow_explains_is_told_once(#[case] 
     let events = worker.commit(&[finish(id, RestoreStatus::Fail, Some("no time"))]).await.events;
     assert_eq!(told(&events), ["karbor.restore.end restore fail -> success (3)"]);
 }
+
+#[rstest]
+#[case::postgresql(Dialect::Postgresql)]
+#[case::mysql(Dialect::Mysql)]
+#[case::sqlite(Dialect::Sqlite)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dictionary_that_is_damaged_is_left_as_it_is(#[case] dialect: Dialect) {
+    let (database, store) = Database::migrated(dialect).await;
+    let mut worker = Worker::start(&store, "host").await;
+    let id = new_id();
+    // As a TEXT column cuts one that is too long.
+    let cut = r#"{"T#a": "available", "T#b": "err"#;
+    insert(&database, id, "in_progress", cut).await;
+    worker.commit(&[take_in(id), update(id, vec![said("T#n", R::Available)])]).await;
+    let written = store.write_dictionaries(10).await.unwrap();
+    assert_eq!((written.written, written.behind), (0, 0));
+    assert_eq!(database.lines(STATUSES).await, [cut]);
+    assert_eq!(noticed(&store).await, []);
+    // Karbor's next save is whole again.
+    database.execute(r#"UPDATE restores SET resources_status = '{"T#a": "error"}'"#).await;
+    worker.commit(&[take_in(id)]).await;
+    assert_eq!(store.write_dictionaries(10).await.unwrap().written, 1);
+    assert_eq!(database.lines(STATUSES).await, [r#"{"T#a": "error", "T#n": "available"}"#]);
+}
