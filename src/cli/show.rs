@@ -218,6 +218,12 @@ impl Report {
         field("Progress", &in_words(measure(&self.lines)));
         field("Counts", &count_in_words(view.counts));
         text.push_str("\nResources\n");
+        if self.lines.len() as u64 > measure(&self.lines).total {
+            text.push_str(
+                "(of a type of which no update names its source, those not begun may be among \
+                 those reported: the progress counts by number)\n",
+            );
+        }
         text.push_str(&self.resource_table(colours));
         text.push_str("\nTimeline\n");
         if self.earlier_events_deleted {
@@ -367,6 +373,15 @@ mod tests {
             assert!(!text.contains("hidden") && !text.contains('\u{1b}'), "{text}");
             assert!(text.contains("http://user:***@keystone"), "{text}");
         }
+    }
+
+    #[test]
+    fn rows_that_the_progress_does_not_count_are_explained() {
+        let by_number =
+            [line("V#1", None, Some(ResourceStatus::Available)), line("V#-", Some("s"), None)];
+        let shown = |lines: &[ResourceLine]| report(lines.to_vec()).to_tables(Colours::Off);
+        assert!(shown(&by_number).contains("counts by number"));
+        assert!(!shown(&by_number[..1]).contains("counts by number"));
     }
 
     #[test]
