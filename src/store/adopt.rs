@@ -63,10 +63,8 @@ const NARROW: Statement = Statement::portable(
      AND column_name IN ('resources_status', 'resources_reason') ORDER BY column_name",
 );
 
-const WIDEN: Statement = Statement::portable(
-    ACT,
-    "ALTER TABLE restores MODIFY resources_status LONGTEXT, MODIFY resources_reason LONGTEXT",
-);
+const WIDEN: &str =
+    "ALTER TABLE restores MODIFY resources_status LONGTEXT, MODIFY resources_reason LONGTEXT";
 
 const FINISHED: Statement =
     Statement::portable(ACT, "DELETE FROM restore_schema_facts WHERE fact = 'adopting'");
@@ -132,7 +130,7 @@ impl Store {
             return Ok(report);
         }
         if !report.widened.is_empty() {
-            connection.execute(&WIDEN, &[]).await?;
+            migrating.command(WIDEN).await?;
         }
         drop(connection);
         report.migrations.applied = migrating.run(Restores::Karbors).await?;

@@ -288,12 +288,24 @@ impl Migrating {
         Ok(Self { store: store.clone(), _lock: link })
     }
 
+    /// Runs one statement that may take longer than a batch.
+    pub async fn command(&mut self, text: &str) -> Result<(), StoreError> {
+        let fault = |fault: Fault| fault.before_commit(ACT);
+        self.open().await.map_err(fault)?.command(text).await.map_err(fault)
+    }
+
+    /// A connection without time limits.
+    async fn open(&mut self) -> Result<Link, Fault> {
+        let mut link = self.store.pools.opener().open().await?;
+        lift_time_limits(&mut link).await?;
+        Ok(link)
+    }
+
     /// Applies what is missing; gives the names of the steps. A migration blocks.
     pub async fn run(&mut self, restores: Restores) -> Result<Vec<String>, StoreError> {
         let fault = |fault: Fault| fault.before_commit(ACT);
+        let link = self.open().await.map_err(fault)?;
         let opener = self.store.pools.opener();
-        let mut link = opener.open().await.map_err(fault)?;
-        lift_time_limits(&mut link).await.map_err(fault)?;
         let sqlite = match link {
             Link::Sqlite(_) => Some(opener.open_blocking_sqlite().map_err(fault)?),
             _ => None,
