@@ -4,7 +4,7 @@
 use rstest::rstest;
 use serde_json::json;
 
-use crate::harness::{Inbox, Kind, Received, Request, Stage, eventually, new_id};
+use crate::harness::{Kind, Received, Request, Stage, eventually, new_id};
 
 /// As karbor-api creates one.
 async fn insert(stage: &Stage, restore_id: &str) {
@@ -21,15 +21,6 @@ async fn set(stage: &Stage, restore_id: &str, column: &str, value: &str) {
     stage.database.texts(&sql).await;
 }
 
-async fn heard(notifications: &mut Inbox, restore_id: &str, event_type: &str) -> Received {
-    let is = |one: &Received| {
-        one.message["event_type"] == event_type
-            && one.message["payload"]["restore_id"] == restore_id
-    };
-    let all = notifications.until(event_type, |all| all.iter().any(is)).await;
-    all.iter().find(|one| is(one)).expect("it was waited for").clone()
-}
-
 #[rstest]
 #[tokio::test]
 async fn what_karbor_writes_is_published_and_what_it_drops_is_put_back(
@@ -38,7 +29,7 @@ async fn what_karbor_writes_is_published_and_what_it_drops_is_put_back(
     let (stage, _worker, mut notifications) = Stage::with_worker(kind).await;
     let restore_id = new_id();
     insert(&stage, &restore_id).await;
-    let start = heard(&mut notifications, &restore_id, "karbor.restore.start").await;
+    let start = notifications.of_restore(&restore_id, "karbor.restore.start").await;
     assert_eq!(start.message["payload"]["tenant_id"], "project");
     let said = Request::resource(&restore_id, "volume-1", "available", None);
     let reply = stage.call(said).await;
@@ -47,7 +38,7 @@ async fn what_karbor_writes_is_published_and_what_it_drops_is_put_back(
     // Its flow saves what a plugin said through its own object, and nothing of ours.
     let saved = r#"{"OS::Trove::Instance#db-1": "BUILD"}"#;
     set(&stage, &restore_id, "resources_status", saved).await;
-    heard(&mut notifications, &restore_id, "karbor.restore_resource.start").await;
+    notifications.of_restore(&restore_id, "karbor.restore_resource.start").await;
     let both =
         r#"{"OS::Cinder::Volume#volume-1": "available", "OS::Trove::Instance#db-1": "restoring"}"#;
     eventually("both are in Karbor's column", || async {
@@ -60,7 +51,7 @@ async fn what_karbor_writes_is_published_and_what_it_drops_is_put_back(
 
     // Its flow ends: the instance, of which nobody says more, is there.
     set(&stage, &restore_id, "status", "success").await;
-    let end = heard(&mut notifications, &restore_id, "karbor.restore.end").await;
+    let end = notifications.of_restore(&restore_id, "karbor.restore.end").await;
     assert_eq!(end.message["payload"]["resources"]["available"], 2);
     let view = stage.call(Request::new("get_restore", json!({"restore_id": restore_id}))).await;
     assert_eq!(view.message["result"]["resources_status"]["OS::Trove::Instance#db-1"], "available");
@@ -73,11 +64,11 @@ async fn a_dead_workers_look_at_karbors_table_is_anothers() {
     let mut notifications = stage.notifications().await;
     let (before, after) = (new_id(), new_id());
     insert(&stage, &before).await;
-    heard(&mut notifications, &before, "karbor.restore.start").await;
+    notifications.of_restore(&before, "karbor.restore.start").await;
     let _second = stage.worker("w2").start().await;
     first.kill();
     insert(&stage, &after).await;
-    let start = heard(&mut notifications, &after, "karbor.restore.start").await;
+    let start = notifications.of_restore(&after, "karbor.restore.start").await;
     assert_eq!(start.message["publisher_id"], "restore-worker.w2");
 }
 
@@ -90,7 +81,7 @@ async fn an_early_update_is_applied_once_karbors_table_has_its_restore(
     let restore_id = new_id();
     stage.cast(&Request::resource(&restore_id, "volume-1", "error", Some("no space"))).await;
     insert(&stage, &restore_id).await;
-    let error = heard(&mut notifications, &restore_id, "karbor.restore_resource.error").await;
+    let error = notifications.of_restore(&restore_id, "karbor.restore_resource.error").await;
     assert_eq!(error.message["payload"]["reason"], "no space");
 }
 
@@ -100,7 +91,7 @@ async fn a_restore_that_falls_silent_is_told_of_once_a_silence() {
     let _worker = stage.worker("w1").set("STALLED__AFTER_S", "1").start().await;
     let mut notifications = stage.notifications().await;
     let restore_id = stage.record_restore().await;
-    let stalled = heard(&mut notifications, &restore_id, "karbor.restore.stalled").await;
+    let stalled = notifications.of_restore(&restore_id, "karbor.restore.stalled").await;
     assert_eq!(stalled.message["priority"], "WARN");
     assert_eq!(stalled.queue, format!("{}.warn", stage.notifications));
     let payload = &stalled.message["payload"];
@@ -167,7 +158,7 @@ async fn a_database_that_karbor_made_is_served_once_it_is_adopted(
     let shown = worker.get(&format!("/v1/project/restores/{restore_id}")).await;
     assert!(shown.body.contains(r#""OS::Nova::Server#s-1":"restoring""#), "{}", shown.body);
     set(&stage, &restore_id, "status", "fail").await;
-    let error = heard(&mut notifications, &restore_id, "karbor.restore.error").await;
+    let error = notifications.of_restore(&restore_id, "karbor.restore.error").await;
     assert_eq!(error.message["payload"]["transition"], 1);
     let resource = |one: &Received| one.message["event_type"] != "karbor.restore.error";
     assert!(!notifications.so_far().iter().any(resource), "what was adopted is no news");

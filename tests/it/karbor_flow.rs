@@ -8,7 +8,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Inbox, Kind, Received, Request, Stage, Worker, broker_url, eventually, new_id, run_python,
+    Kind, Received, Request, Stage, Worker, broker_url, eventually, new_id, run_python,
 };
 
 const IMAGE: &str = "OS::Glance::Image";
@@ -32,15 +32,6 @@ async fn run(stage: &Stage, restore_ids: &[String], options: &[&str]) -> Vec<Val
     }
     let printed = run_python("karbor_flow.py", &arguments).await;
     serde_json::from_str(&printed).expect("it prints JSON")
-}
-
-async fn heard(notifications: &mut Inbox, restore_id: &str, event_type: &str) -> Received {
-    let is = |one: &Received| {
-        one.message["event_type"] == event_type
-            && one.message["payload"]["restore_id"] == restore_id
-    };
-    let all = notifications.until(event_type, |all| all.iter().any(is)).await;
-    all.iter().find(|one| is(one)).expect("it was waited for").clone()
 }
 
 /// Each resource of a restore as our own REST lists it, by type.
@@ -86,10 +77,10 @@ async fn karbor_alone_is_published_and_reads_back_what_the_worker_knows(
     };
     assert_eq!(said, "BUILD");
 
-    let end = heard(&mut notifications, &restore_id, "karbor.restore.end").await;
+    let end = notifications.of_restore(&restore_id, "karbor.restore.end").await;
     let counts = &end.message["payload"]["resources"];
     assert_eq!((&counts["restoring"], &counts["error"]), (&json!(0), &json!(0)));
-    let told = heard(&mut notifications, &restore_id, "karbor.restore_resource.end").await;
+    let told = notifications.of_restore(&restore_id, "karbor.restore_resource.end").await;
     assert_eq!(told.message["payload"]["status"], "available");
     let shown = resources(&worker, flow).await;
     assert_eq!(shown[INSTANCE]["status"], "available");
@@ -134,7 +125,7 @@ async fn karbor_flow_with_the_hook_tells_all_though_a_worker_dies(
     ];
     let dying = async {
         // Half way: the volume's operation has begun, and takes its plugin's polling to end.
-        heard(&mut notifications, &restore_ids[0], "karbor.restore_resource.start").await;
+        notifications.of_restore(&restore_ids[0], "karbor.restore_resource.start").await;
         first.kill();
         stage.worker("w2").start().await
     };
@@ -143,7 +134,7 @@ async fn karbor_flow_with_the_hook_tells_all_though_a_worker_dies(
     for flow in &flows {
         let restore_id = flow["restore_id"].as_str().expect("an id");
         assert_eq!(flow["status"], "fail");
-        heard(&mut notifications, restore_id, "karbor.restore.error").await;
+        notifications.of_restore(restore_id, "karbor.restore.error").await;
         // The plugin that says nothing, by its exception's text; its resource under its source.
         let image = |one: &Received| {
             let payload = &one.message["payload"];

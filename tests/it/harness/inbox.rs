@@ -90,6 +90,16 @@ impl Inbox {
         &self.seen
     }
 
+    /// The first notification of this type that tells of this restore.
+    pub async fn of_restore(&mut self, restore_id: &str, event_type: &str) -> Received {
+        let is = |one: &Received| {
+            one.message["event_type"] == event_type
+                && one.message["payload"]["restore_id"] == restore_id
+        };
+        let all = self.until(event_type, |all| all.iter().any(is)).await;
+        all.iter().find(|one| is(one)).expect("it was waited for").clone()
+    }
+
     /// What came until now, without waiting.
     pub fn so_far(&mut self) -> &[Received] {
         while let Ok(message) = self.arriving.try_recv() {
