@@ -118,6 +118,7 @@ impl Committer {
         let mut pauses = Pauses::default();
         loop {
             let given_up = self.given_up.clone();
+            let begun = Instant::now();
             let (returned, result) = tokio::select! {
                 biased;
                 // The transaction goes on by itself, and may yet commit: what is delivered again
@@ -138,7 +139,7 @@ impl Committer {
                 Err(StoreError::Refused { source, .. }) => return Ok((part, Err(source))),
                 Err(error) => error,
             };
-            self.note_failure(&error);
+            self.note_failure(&error, begun);
             // Before giving up: a later batch must not go on as a publisher that is in doubt, whose
             // numbers may be taken.
             if matches!(error, StoreError::Fenced | StoreError::Doubt { .. }) {
@@ -176,9 +177,14 @@ impl Committer {
         }
     }
 
-    fn note_failure(&mut self, error: &StoreError) {
-        self.metrics.count_commit_failure();
-        let since = *self.failing_since.get_or_insert_with(Instant::now);
+    /// A try that began at `begun` failed. A statement that waited for its time limit has kept
+    /// everything waiting for as long already.
+    fn note_failure(&mut self, error: &StoreError, begun: Instant) {
+        // Another publisher does it in a moment: nothing is amiss with the database.
+        if !matches!(error, StoreError::Fenced) {
+            self.metrics.count_commit_failure();
+        }
+        let since = *self.failing_since.get_or_insert(begun);
         if since.elapsed() >= UNREADY_AFTER
             && let Some(health) = &self.health
         {

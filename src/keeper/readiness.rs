@@ -1,4 +1,5 @@
-//! Asks the database now and then, for `/readyz`, and says in the log when its answer changes.
+//! Asks the database now and then, for `/readyz`, whether it answers and takes writes, and says in
+//! the log when its answer changes. Nothing else would tell while no message comes.
 
 use std::time::Duration;
 
@@ -38,7 +39,11 @@ pub(super) async fn run(store: Store, health: Health, ending: CancellationToken)
 }
 
 async fn ask(store: &Store) -> Result<(), StoreError> {
-    timeout(ANSWER, store.check()).await.unwrap_or_else(|_| {
+    let asking = async {
+        store.check().await?;
+        store.check_writes().await
+    };
+    timeout(ANSWER, asking).await.unwrap_or_else(|_| {
         let source = DatabaseFault(format!("no answer within {} s", ANSWER.as_secs()));
         Err(StoreError::Transient { act: "asking for a sign of life", source })
     })
@@ -53,6 +58,6 @@ fn tell(error: &StoreError) {
         StoreError::Transient { .. }
         | StoreError::Doubt { .. }
         | StoreError::Refused { .. }
-        | StoreError::Fenced => warn!(cause, "the database does not answer"),
+        | StoreError::Fenced => warn!(cause, "the database does not answer, or takes no writes"),
     }
 }

@@ -49,6 +49,12 @@ const CLAIM: Statement = Statement {
              done_at <= strftime('%Y-%m-%d %H:%M:%f', 'now', (? / -1000000.0) || ' seconds'))",
 };
 
+/// Needs all that a write needs, and writes nothing.
+const WRITE_NOTHING: Statement = Statement::portable(
+    "asking whether it takes writes",
+    "UPDATE restore_duties SET holder = holder WHERE duty = ?",
+);
+
 const DONE: Statement = Statement {
     act: "noting that a duty is done",
     postgresql: "UPDATE restore_duties SET done_at = clock_timestamp() AT TIME ZONE 'UTC' \
@@ -65,6 +71,12 @@ const RELEASE: Statement = Statement::portable(
 );
 
 impl Store {
+    /// Whether the database takes writes: it may be read-only, a replica, full, or locked by another
+    /// program.
+    pub async fn check_writes(&self) -> Result<(), StoreError> {
+        self.write(&WRITE_NOTHING, &["".into()]).await.map(drop)
+    }
+
     /// Takes `duty` for `lease`, or holds it for as long again: `false` while another worker holds
     /// it, or for `pause` after it was done.
     pub async fn claim_duty(

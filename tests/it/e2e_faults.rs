@@ -281,6 +281,13 @@ async fn a_database_that_takes_no_writes_makes_the_worker_unready_and_loses_noth
         stage.database.texts(others).await;
     };
     read_only("on").await;
+    // While no message comes, too.
+    eventually("it says that the database takes no writes", || async {
+        let ready = worker.get("/readyz").await;
+        let told = ready.status == 503 && ready.body.contains("asking whether it takes writes");
+        if told { Ok(()) } else { Err(format!("{} {}", ready.status, ready.body)) }
+    })
+    .await;
     stage.cast(&Request::resource(&restore_id, "volume-1", "available", None)).await;
     eventually("it says that nothing can be committed", || async {
         let ready = worker.get("/readyz").await;
