@@ -3,7 +3,7 @@
 //! Takes a body, gives what may rest in a queue or a table. Where the body parses, the four
 //! secrets are null wherever they stand, also in JSON inside a text; a text that names one but is
 //! no JSON ends there. A body that does not parse, or is too large, is kept as its length, its
-//! SHA-256 and its beginning up to the first of these names.
+//! SHA-256 and its beginning up to the first of these names, in whatever spelling.
 
 use std::fmt::Write as _;
 
@@ -15,6 +15,12 @@ use super::json;
 /// What is never kept. `restore_auth` is an argument, the others are keys of the context.
 const SECRETS: [&str; 4] =
     ["_context_auth_token", "_context_auth_token_info", "_context_service_catalog", "restore_auth"];
+
+/// Their cores, in lower case: other formats write the names in other ways (`X-Auth-Token`).
+const CORES: [&str; 3] = ["auth_token", "service_catalog", "restore_auth"];
+
+/// What stands before a core and belongs to the name.
+const BEFORE_CORE: [&str; 3] = ["_context_", "context_", "x_"];
 
 /// How much is kept of a body that does not parse.
 const BEGINNING_BYTES: usize = 256;
@@ -81,7 +87,7 @@ pub(crate) fn without_body(body: &[u8]) -> String {
     let beginning = &body[..body.len().min(BEGINNING_BYTES)];
     // A name that begins within the beginning may end beyond it; the rest is not looked at.
     let named_within = &body[..body.len().min(BEGINNING_BYTES + SECRETS[2].len())];
-    let mut shown = match first_secret(named_within) {
+    let mut shown = match first_hint(named_within) {
         Some(at) if at < beginning.len() => {
             format!("{}{MASK}", String::from_utf8_lossy(&beginning[..at]))
         }
@@ -121,6 +127,36 @@ fn first_secret(bytes: &[u8]) -> Option<usize> {
                 || rest.starts_with(b"\\u00")
                 || SECRETS.iter().any(|secret| rest.starts_with(secret.as_bytes()))
         })
+}
+
+/// Where one of the names begins in any spelling: in capitals, with `-` for `_`, or with a character
+/// escaped as JSON, Python, a URL or XML have it. What only may hide one counts too.
+fn first_hint(bytes: &[u8]) -> Option<usize> {
+    let plain: Vec<u8> = bytes
+        .iter()
+        .map(|byte| if *byte == b'-' { b'_' } else { byte.to_ascii_lowercase() })
+        .collect();
+    let named = CORES
+        .iter()
+        .filter_map(|core| plain.windows(core.len()).position(|window| window == core.as_bytes()))
+        .min()
+        .map(|at| {
+            let before = &plain[..at];
+            let belongs = BEFORE_CORE.iter().find(|word| before.ends_with(word.as_bytes()));
+            at - belongs.map_or(0, |word| word.len())
+        });
+    let escaped = (0..plain.len()).find(|at| is_escape(&plain[*at..]));
+    [first_secret(bytes), named, escaped].into_iter().flatten().min()
+}
+
+/// `\u005f`, `\U0000005f`, `\x5f`, `\137`, `%5f`, `&#95;`; in lower case.
+fn is_escape(rest: &[u8]) -> bool {
+    match rest {
+        [b'\\', b'u' | b'x', digit, ..] | [b'%', digit, _, ..] => digit.is_ascii_hexdigit(),
+        [b'\\', digit, ..] => digit.is_ascii_digit(),
+        [b'&', b'#', ..] => true,
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -194,6 +230,14 @@ mod tests {
             br#"{"\u005fcontext_auth_token": "PLANTED","#.to_vec(),
             br#"{"oslo.message": "{\"\\u005fcontext_auth_token\": \"PLANTED\","#.to_vec(),
             utf_16,
+            b"X-Auth-Token: PLANTED".to_vec(),
+            b"_CONTEXT_AUTH_TOKEN=PLANTED".to_vec(),
+            b"a=1&_context_auth%5Ftoken=PLANTED".to_vec(),
+            br"{'_context_auth\x5ftoken': 'PLANTED'".to_vec(),
+            br"{'restore\U0000005fauth': {'password': 'PLANTED'".to_vec(),
+            br"{'restore\137auth': {'password': 'PLANTED'".to_vec(),
+            b"<restore&#95;auth>PLANTED".to_vec(),
+            b"<_context-service-catalog>PLANTED".to_vec(),
         ] {
             let kept: Value = serde_json::from_str(&redact_body(&body)).unwrap();
             let beginning = kept["beginning"].as_str().unwrap();
