@@ -115,7 +115,7 @@ impl MigrateError {
 const ACT: &str = "migrating the schema";
 
 const TABLES: Statement = Statement {
-    act: ACT,
+    act: "looking at the schema",
     postgresql: "SELECT table_name::text AS name FROM information_schema.tables \
                  WHERE table_schema = ANY (current_schemas(false)) \
                  AND table_name IN ('restores', 'restore_schema_facts', '__diesel_schema_migrations')",

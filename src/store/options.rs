@@ -136,10 +136,15 @@ impl Address {
         }
         let (base, query) = url.split_once('?').unwrap_or((url, ""));
         let mut tls = options.tls.clone();
-        let mut others = Vec::new();
+        let (mut others, mut seen) = (Vec::new(), Vec::new());
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             let value = percent_encoding::percent_decode_str(value).decode_utf8_lossy();
+            // Which of the two would count is not for us to guess.
+            if seen.contains(&key) {
+                return Err(unusable("the URL gives an option twice"));
+            }
+            seen.push(key);
             match key {
                 "sslmode" | "ssl-mode" | "ssl_mode" => {
                     tls.mode = value.parse().map_err(|reason: String| unusable(&reason))?;
@@ -235,6 +240,10 @@ mod tests {
             ("mysql://u:secret@h/d?foo=bar", "`foo`"),
             ("mysql://u:secret@h:port/d", "HOST:PORT"),
             ("postgres://u:secret@h/d?sslmode=maybe", "`verify-full`"),
+            ("postgres://u:secret@h/d?sslmode=disable&sslmode=require", "twice"),
+            ("postgres://u:secret@h:0/d", "65535"),
+            ("mysql://u:secret@h:0/d", "65535"),
+            ("postgres://u:secret@h/d?connect_timeout=abc", "value"),
         ] {
             let reason = check_url(url).unwrap_err();
             assert!(reason.contains(said) && !reason.contains("secret"), "{url}: {reason}");

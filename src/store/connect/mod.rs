@@ -11,9 +11,16 @@ mod tls_of_mysql;
 
 use std::time::Duration;
 
+use super::fault::{Fault, FaultClass};
+
 /// How long a transaction may stand still before the server ends it: a stopped process would hold
 /// its locks for as long as it is stopped.
 const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(5);
+
+/// What the drivers take and nothing listens on.
+fn no_port() -> Fault {
+    Fault::new(FaultClass::Fatal, "the port in the URL is 0; it is one of 1 to 65535")
+}
 
 /// A duration in whole milliseconds, as settings want it.
 fn milliseconds(duration: Duration) -> u64 {

@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use diesel_async::{AsyncMysqlConnection, SimpleAsyncConnection};
-use mysql_async::{Conn, DriverError, Opts, OptsBuilder, UrlError};
+use mysql_async::{Conn, DriverError, IoError, Opts, OptsBuilder, UrlError};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::tls_of_mysql::ssl_opts;
-use super::{IDLE_IN_TRANSACTION, is_option};
+use super::{IDLE_IN_TRANSACTION, is_option, no_port};
 use crate::store::fault::{Fault, FaultClass, by_mysql_number};
 use crate::store::{SslMode, TlsOptions};
 
@@ -71,7 +71,7 @@ async fn set_up(
 
 /// The URL as the driver reads it; its own words could repeat a part of the password.
 pub(in crate::store) fn read_url(url: &str) -> Result<Opts, Fault> {
-    Opts::from_url(url).map_err(|error| {
+    let opts = Opts::from_url(url).map_err(|error| {
         Fault::new(
             FaultClass::Fatal,
             match error {
@@ -86,12 +86,17 @@ pub(in crate::store) fn read_url(url: &str) -> Result<Opts, Fault> {
                     .to_owned(),
             },
         )
-    })
+    })?;
+    if opts.tcp_port() == 0 { Err(no_port()) } else { Ok(opts) }
 }
 
 fn refused(error: &mysql_async::Error) -> Fault {
     match error {
         mysql_async::Error::Server(answer) => by_mysql_number(answer.code.into(), &answer.message),
+        // Its own words name the kind of error twice.
+        mysql_async::Error::Io(IoError::Io(error)) => {
+            Fault::new(FaultClass::Lost, super::tls::explain(error.to_string()))
+        }
         other => Fault::new(FaultClass::Lost, super::tls::explain(other.to_string())),
     }
 }

@@ -15,7 +15,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_util::either::Either;
 
 use super::sqlstate::{LastSqlState, Observed, ObservedTls};
-use super::{IDLE_IN_TRANSACTION, is_option, milliseconds};
+use super::{IDLE_IN_TRANSACTION, is_option, milliseconds, no_port};
 use crate::store::fault::{Fault, FaultClass, by_sqlstate};
 use crate::store::{SslMode, TlsOptions};
 
@@ -30,7 +30,7 @@ type Socket = Either<TcpStream, UnixStream>;
 
 /// The URL as the driver reads it; its own words could repeat a part of the password.
 pub(in crate::store) fn read_url(url: &str) -> Result<Config, Fault> {
-    url.parse().map_err(|_| {
+    let config: Config = url.parse().map_err(|_| {
         let query = url.split_once('?').map_or("", |(_, query)| query);
         let keys: Vec<&str> = query
             .split('&')
@@ -42,10 +42,15 @@ pub(in crate::store) fn read_url(url: &str) -> Result<Config, Fault> {
                         in a password is written as `%` and two digits)"
                 .to_owned();
         if !keys.is_empty() {
-            let _ = write!(text, ", or an option of it is not known: `{}`", keys.join("`, `"));
+            let _ = write!(
+                text,
+                ", or an option of it, or that option's value, is not known: `{}`",
+                keys.join("`, `")
+            );
         }
         Fault::new(FaultClass::Fatal, text)
-    })
+    })?;
+    if config.get_ports().contains(&0) { Err(no_port()) } else { Ok(config) }
 }
 
 /// Opens a connection to the first host that answers.

@@ -46,7 +46,10 @@ pub(in crate::store) fn open_blocking(
     let path = file.expose_secret();
     // SQLite itself would make one, empty.
     if purpose == Use::Read && !path.starts_with("file:") && !Path::new(path).exists() {
-        return Err(Fault::new(FaultClass::Lost, "there is no such file"));
+        return Err(Fault::new(
+            FaultClass::Lost,
+            "there is no such file; `karbor-restore-worker migrate` makes it",
+        ));
     }
     let mut connection = SqliteConnection::establish(path)
         .map_err(|error| Fault::new(FaultClass::Lost, error.to_string()))?;
@@ -68,7 +71,8 @@ fn settings(purpose: Use, statement_timeout: Duration) -> String {
     let mut settings = format!("PRAGMA busy_timeout = {busy_ms};");
     settings.push_str(match purpose {
         Use::Write => " PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;",
-        Use::Read => " PRAGMA query_only = ON;",
+        // The last one reads the file, so that one that is no database is named here.
+        Use::Read => " PRAGMA query_only = ON; PRAGMA schema_version;",
     });
     settings
 }
