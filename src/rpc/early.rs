@@ -7,7 +7,7 @@
 use serde_json::{Map, Value};
 
 use crate::domain::{Limits, clean_name, clean_reason};
-use crate::wire::{open, redact_entry, seal, without_body};
+use crate::wire::{CONTEXT_KEYS, null_entry, open, redact_entry, seal, without_body};
 
 /// The form in which a cast may rest, for a body that dispatches to a command that may wait; of
 /// another body only what a dead letter would keep of one that does not parse. ASCII, so that any
@@ -19,10 +19,17 @@ pub fn resting_body(body: &[u8], limits: &Limits) -> String {
     for (key, value) in &mut message {
         match value {
             Value::Object(args) if key == "args" => clean_texts(args, limits),
+            // It is judged by them when it is applied.
+            Value::String(_) if is_read(key) => {}
             other => redact_entry(key, other),
         }
     }
     String::from_utf8(seal(&message)).expect("JSON is written as UTF-8")
+}
+
+/// Whether a text of the message is read when it is dispatched.
+fn is_read(key: &str) -> bool {
+    CONTEXT_KEYS.contains(&key) || matches!(key, "method" | "version" | "namespace" | "_unique_id")
 }
 
 /// Puts the cleaned form of each reason and name. Cleaning twice is cleaning once, so the command
@@ -38,11 +45,12 @@ fn clean_texts(args: &mut Map<String, Value>, limits: &Limits) {
                 for item in items {
                     match item {
                         Value::Object(item) => clean_texts(item, limits),
-                        other => redact_entry("", other),
+                        other => null_entry("", other),
                     }
                 }
             }
-            (key, other) => redact_entry(key, other),
+            // Ids and types are what they are.
+            (key, other) => null_entry(key, other),
         }
     }
 }
@@ -64,7 +72,8 @@ mod tests {
         let dispatcher = Dispatcher::new(Arc::new(AliasTable::default()), limits);
         let restore_id = "f30fe76e-4715-4cf8-aff3-13deea7170c3";
         let item = json!({
-            "resource_type": "OS::Trove::Instance", "resource_id": "a", "status": "BUILD",
+            "resource_type": "X::restore_auth:1", "resource_id": "{\"restore_auth\":\"v\"}",
+            "source_id": "c:\\u0041", "status": "BUILD",
             "reason": format!("restore_auth \u{0}{{ http://u:SECRET@h/ {}", "é".repeat(100)),
             "name": "n\u{202e}ame http://u:SECRET@h",
         });
@@ -80,14 +89,14 @@ mod tests {
             (
                 "expect_resources",
                 json!({"restore_id": restore_id, "resources":
-                    [{"resource_type": "t", "source_id": "s", "name": "x\ty"}]}),
+                    [{"resource_type": "t", "source_id": "restore_auth:1", "name": "x\ty"}]}),
             ),
         ] {
             let body = dumps(&json!({
                 "method": method, "version": "1.1", "args": args, "_unique_id": "u",
                 "_context_auth_token": "SECRET", "_context_auth_token_info": {"a": "SECRET"},
-                "_context_service_catalog": ["SECRET"], "_context_project_id": "p",
-                "_context_user_id": "é", "other": {"restore_auth": "SECRET"},
+                "_context_service_catalog": ["SECRET"], "_context_project_id": "p_restore_auth=1",
+                "_context_user_id": "o\\u0027é", "other": {"restore_auth": "SECRET"},
             }));
             let sent = dispatcher.dispatch(body.as_bytes());
             assert!(matches!(sent.action, Action::Commit { .. }), "{sent:?}");

@@ -22,10 +22,10 @@ pub(crate) use failure::Failure;
 pub(crate) use json::{dumps, loads};
 pub(crate) use kept::{open_kept, shown_body, without_caller};
 pub(crate) use notification::{Notification, NotificationFormat};
-pub(crate) use redact::{redact_body, redact_entry, sha256_hex, without_body};
+pub(crate) use redact::{null_entry, redact_body, redact_entry, sha256_hex, without_body};
 pub(crate) use reply::{Reply, fresh_unique_id};
 pub(crate) use request::{
-    Context, Invocation, read_call, read_context, read_invocation, read_method, read_unique_id,
-    show_value, shown,
+    CONTEXT_KEYS, Context, Invocation, read_call, read_context, read_invocation, read_method,
+    read_unique_id, show_value, shown,
 };
 pub(crate) use versioned_object::data_of_object;

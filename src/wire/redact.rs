@@ -1,8 +1,8 @@
 //! What may be kept of a message: everything but its credentials.
 //!
 //! Takes a body, gives what may rest in a queue or a table. Where the body parses, the four
-//! secrets are null wherever they stand, also in JSON inside a text; a text that names one but is
-//! no JSON ends there. A body that does not parse, or is too large, is kept as its length, its
+//! secrets are null wherever they stand, also in JSON inside a text; a text that gives one a value
+//! but is no JSON ends there, and all else stays as it came. A body that does not parse, or is too large, is kept as its length, its
 //! SHA-256 and its beginning up to the first of these names, in whatever spelling.
 
 use std::fmt::Write as _;
@@ -46,6 +46,19 @@ fn holds_a_broken_message(envelope: &Value) -> bool {
     message.is_some_and(|message| json::loads(message).is_err())
 }
 
+/// Nulls the secrets by their keys alone, at any depth: a text stays as it came.
+pub(crate) fn null_entry(key: &str, value: &mut Value) {
+    if SECRETS.contains(&key) {
+        *value = Value::Null;
+        return;
+    }
+    match value {
+        Value::Object(map) => map.iter_mut().for_each(|(key, inner)| null_entry(key, inner)),
+        Value::Array(items) => items.iter_mut().for_each(|inner| null_entry("", inner)),
+        Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
 /// Nulls `value` if `key` names a secret, and the secrets within it otherwise.
 pub(crate) fn redact_entry(key: &str, value: &mut Value) {
     if SECRETS.contains(&key) {
@@ -58,7 +71,15 @@ pub(crate) fn redact_entry(key: &str, value: &mut Value) {
 /// Nulls the secrets within `value`, at any depth.
 fn redact_values(value: &mut Value) {
     match value {
-        Value::Object(map) => map.iter_mut().for_each(|(key, inner)| redact_entry(key, inner)),
+        Value::Object(map) => {
+            map.iter_mut().for_each(|(key, inner)| redact_entry(key, inner));
+            if map.keys().any(|key| first_value(key).is_some()) {
+                *map = std::mem::take(map)
+                    .into_iter()
+                    .map(|(key, inner)| (without_values(&key), inner))
+                    .collect();
+            }
+        }
         Value::Array(items) => items.iter_mut().for_each(redact_values),
         Value::String(text) => redact_text(text),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
@@ -67,19 +88,71 @@ fn redact_values(value: &mut Value) {
 
 /// A text may be a message in itself: `oslo.message` is one.
 fn redact_text(text: &mut String) {
-    if !text.contains('{') && first_secret(text.as_bytes()).is_none() {
+    if !text.contains('{') && first_value(text).is_none() {
         return;
     }
     if let Ok(mut inner @ (Value::Object(_) | Value::Array(_))) = json::loads(text) {
         let before = inner.clone();
         redact_values(&mut inner);
-        if inner != before {
+        // Of a key that comes twice the first is not in `inner`, but still in the text.
+        if inner != before || first_value(text).is_some() {
             *text = json::dumps_compact(&inner);
         }
-    } else if let Some(at) = first_secret(text.as_bytes()) {
-        text.truncate(at);
-        text.push_str(MASK);
+    } else {
+        *text = without_values(text);
     }
+}
+
+/// A text up to the first secret's value that stands in it.
+pub(crate) fn without_values(text: &str) -> String {
+    match first_value(text) {
+        Some(at) => format!("{}{MASK}", &text[..at]),
+        None => text.to_owned(),
+    }
+}
+
+/// Where a word begins that ends with one of the names and has a value behind it (`name: x`,
+/// `'name'='x'`, `<name>x`), its characters escaped as JSON has it or not. A name alone is no secret.
+fn first_value(text: &str) -> Option<usize> {
+    if !["_auth", "_catalog", "\\u00"].iter().any(|sign| text.contains(sign)) {
+        return None;
+    }
+    let bytes = text.as_bytes();
+    let mut word = Vec::new();
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let start = bytes.len() - rest.len();
+        word.clear();
+        while let Some((character, after)) = name_character(rest) {
+            word.push(character);
+            rest = after;
+        }
+        if word.is_empty() {
+            rest = &rest[1..];
+            continue;
+        }
+        let gap = rest.iter().take_while(|byte| b"\\\"' \t\n".contains(byte)).count();
+        if SECRETS.iter().any(|secret| word.ends_with(secret.as_bytes()))
+            && matches!(rest.get(gap), Some(b':' | b'=' | b'>'))
+        {
+            return Some(start);
+        }
+    }
+    None
+}
+
+/// A letter or `_`, and what follows it.
+fn name_character(bytes: &[u8]) -> Option<(u8, &[u8])> {
+    let (character, rest) = match bytes {
+        [b'\\', b'u', b'0', b'0', high, low, rest @ ..] => {
+            let digit = |byte: &u8| char::from(*byte).to_digit(16);
+            let code = digit(high)? * 16 + digit(low)?;
+            (u8::try_from(code).ok()?, rest)
+        }
+        [character, rest @ ..] => (*character, rest),
+        [] => return None,
+    };
+    (character.is_ascii_alphabetic() || character == b'_').then_some((character, rest))
 }
 
 /// What is kept of a body that does not parse or is too large.
@@ -198,6 +271,8 @@ mod tests {
             r#"{"oslo.message": "{\"_context_auth\\u005ftoken\": \"SECRET\"}"}"#,
             r#"{"oslo.message": "broken {\"_context_auth_token\": \"SECRET\""}"#,
             r#"{"a": "[\"{\\\"restore_auth\\\": \\\"SECRET\\\"}\"]"}"#,
+            r#"{"a": "{'restore\\u005fauth': 'SECRET'}", "b": "<restore_auth>SECRET"}"#,
+            r#"{"{'restore_auth': 'SECRET'}": 1, "a": "x_context_auth_token_info = SECRET"}"#,
         ] {
             let kept = redact_body(body.as_bytes());
             assert!(!kept.contains("SECRET"), "{kept}");
@@ -243,6 +318,21 @@ mod tests {
             let beginning = kept["beginning"].as_str().unwrap();
             assert!(beginning.ends_with("***"), "{beginning}");
             assert!(!beginning.replace('\0', "").contains("PLANTED"), "{beginning}");
+        }
+    }
+
+    #[test]
+    fn a_text_without_a_secrets_value_stays_as_it_came() {
+        for text in [
+            "KeyError: 'restore_auth' in flow step 3",
+            "my_restore_auth_vol",
+            "_context_auth_token-1",
+            r#"{"message": "Volume \u0027abc\u0027 not found"} (HTTP 404)"#,
+            r"c:\u0041x, caf\u00e9 down",
+            "u\0x",
+        ] {
+            let body = json::dumps_compact(&Value::from(vec![text]));
+            assert_eq!(redact_body(body.as_bytes()), body);
         }
     }
 

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use super::envelope::Malformed;
 use super::json;
+use super::redact::without_values;
 
 /// AMQP's limit of a routing key, and what texts of a request are cut to before they are shown.
 const SHORT_TEXT: usize = 255;
@@ -140,7 +141,7 @@ pub(crate) fn read_method(message: &Map<String, Value>) -> Option<String> {
 }
 
 /// A value of a request as an error may show it: at most 255 characters without control
-/// characters.
+/// characters and without a secret's value.
 pub(crate) fn show_value(value: &Value) -> String {
     match value {
         Value::String(text) => shown(text),
@@ -150,7 +151,11 @@ pub(crate) fn show_value(value: &Value) -> String {
 
 /// Text as an error may show it.
 pub(crate) fn shown(text: &str) -> String {
-    text.chars().take(SHORT_TEXT).map(|c| if is_formatting(c) { '\u{fffd}' } else { c }).collect()
+    without_values(text)
+        .chars()
+        .take(SHORT_TEXT)
+        .map(|c| if is_formatting(c) { '\u{fffd}' } else { c })
+        .collect()
 }
 
 fn short_text(text: &str) -> Option<String> {
