@@ -125,8 +125,7 @@ fn find_in_urls(text: &str, secrets: &mut Vec<Secret>) {
         if !text[..key].ends_with(is_scheme) {
             continue;
         }
-        let ends_word = |c: char| is_space(c) || matches!(c, '\'' | '"' | '<' | '>');
-        let end = end_of_run(text, start, |c| matches!(c, '/' | '?' | '#') || ends_word(c));
+        let end = end_of_url(text, start, |c| matches!(c, '/' | '?' | '#'));
         from = end;
         let authority = &text[start..end];
         if authority.contains('@') {
@@ -137,12 +136,31 @@ fn find_in_urls(text: &str, secrets: &mut Vec<Secret>) {
         {
             // No port stands there, so it is a password with a bare `/`, `?` or `#` in it if an
             // `@` follows.
-            word.end(text, start, ends_word);
+            word.end_by(text, start, |start| end_of_url(text, start, |_| false));
             if let Some(at) = word.last_at.filter(|at| *at >= end) {
                 secrets.push(Secret { key, start: start + user.len() + 1, end: at });
             }
         }
     }
+}
+
+/// Where a URL ends that goes on at `start`, or the part of it that `ends`. Quotes and angle brackets
+/// may stand in a password; they end it where what follows could not go on in one.
+fn end_of_url(text: &str, start: usize, ends: impl Fn(char) -> bool) -> usize {
+    let mut characters = text[start..].char_indices().peekable();
+    while let Some((offset, character)) = characters.next() {
+        let next = characters.peek().map(|(_, next)| *next);
+        if is_space(character) || ends(character) || closes(character, next) {
+            return start + offset;
+        }
+    }
+    text.len()
+}
+
+/// Whether a quote or an angle bracket closes what stands before it.
+fn closes(character: char, next: Option<char>) -> bool {
+    let ends = |next: char| is_space(next) || is_quote(next) || ",;)]}<>/\\".contains(next);
+    (is_quote(character) || matches!(character, '<' | '>')) && next.is_none_or(ends)
 }
 
 /// Each host of a list has credentials of its own, as oslo.messaging writes it.
@@ -384,9 +402,13 @@ struct Run {
 
 impl Run {
     fn end(&mut self, text: &str, start: usize, ends: impl Fn(char) -> bool) -> usize {
+        self.end_by(text, start, |start| end_of_run(text, start, ends))
+    }
+
+    fn end_by(&mut self, text: &str, start: usize, end: impl FnOnce(usize) -> usize) -> usize {
         if !(self.start..self.end).contains(&start) {
             self.start = start;
-            self.end = end_of_run(text, start, ends);
+            self.end = end(start);
             self.last_at = text[start..self.end].rfind('@').map(|at| start + at);
         }
         self.end
@@ -426,6 +448,12 @@ mod tests {
             ("redis://:p@h", "redis://:***@h"),
             ("amqp://u:@h", "amqp://u:***@h"),
             ("<a href='http://u:p@h'>", "<a href='http://u:***@h'>"),
+            ("http://u:P'W@h", "http://u:***@h"),
+            ("http://u:'P@h", "http://u:***@h"),
+            ("http://u:P\"W/x@h", "http://u:***@h"),
+            ("http://u:P<W>x@h", "http://u:***@h"),
+            ("http://u':P@h", "http://u':***@h"),
+            ("'http://u:p@h','a@b'", "'http://u:***@h','a@b'"),
         ]);
     }
 
@@ -438,6 +466,9 @@ mod tests {
             "http://user@host",
             "://a:b@c",
             "see http://a:b then c@d",
+            r#"{"url":"http://h:80","mail":"a@b"}"#,
+            "<url>http://h:80</url>a@b",
+            "['http://h:80','a@b']",
         ] {
             assert!(matches!(mask_passwords(text), Cow::Borrowed(same) if same == text), "{text}");
         }

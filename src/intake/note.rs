@@ -3,7 +3,7 @@
 use tracing::{error, warn};
 
 use super::commit::ItemResult;
-use crate::domain::{Command, Effect, Outcome, ResourceStatus};
+use crate::domain::{Command, Effect, Outcome, ResourceStatus, mask_passwords};
 use crate::http::Metrics;
 use crate::rpc::{Dispatched, RpcError};
 use crate::store::DatabaseFault;
@@ -33,8 +33,11 @@ fn warn_stale_final(
     said: ResourceStatus,
     known: ResourceStatus,
 ) {
+    // Somebody may have put a URL there.
+    let resource = key.to_string();
+    let resource = mask_passwords(&resource);
     warn!(
-        %restore_id, resource = %key, %said, %known,
+        %restore_id, %resource, %said, %known,
         "an outcome came too late to count; a retry needs a higher sequence"
     );
 }
