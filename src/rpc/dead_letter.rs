@@ -5,6 +5,8 @@
 //! It must be one that the broker always takes: a message refused again and again would be a
 //! crash loop, so whatever of its properties the broker acts upon is left out.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -136,9 +138,7 @@ impl<'a> DeadLetter<'a> {
     fn kept_properties(&self, now: DateTime<Utc>) -> Properties {
         let mut headers = self.properties.headers.clone();
         headers.retain(|name, _| !BROKERS_HEADERS.contains(&name.as_str()));
-        if headers.iter().map(|(name, value)| name.len() + size_of_header(value)).sum::<usize>()
-            > SENT_HEADERS_BYTES
-        {
+        if size_of_headers(&headers) > SENT_HEADERS_BYTES {
             headers.clear();
         }
         let mut put = |name: &str, value: String| {
@@ -166,10 +166,16 @@ impl<'a> DeadLetter<'a> {
     }
 }
 
+fn size_of_headers(headers: &BTreeMap<String, HeaderValue>) -> usize {
+    headers.iter().map(|(name, value)| name.len() + size_of_header(value)).sum()
+}
+
 fn size_of_header(value: &HeaderValue) -> usize {
     const OVERHEAD: usize = 16;
     match value {
         HeaderValue::Text(text) => OVERHEAD + text.len(),
+        HeaderValue::Array(items) => OVERHEAD + items.iter().map(size_of_header).sum::<usize>(),
+        HeaderValue::Table(table) => OVERHEAD + size_of_headers(table),
         HeaderValue::Integer(_)
         | HeaderValue::Boolean(_)
         | HeaderValue::Double(_)

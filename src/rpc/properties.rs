@@ -66,7 +66,7 @@ pub fn properties_from_json(text: &str) -> Properties {
 }
 
 /// A double is an object of its own, so that it is not taken for a whole number, and since JSON
-/// has no infinite ones.
+/// has no infinite ones; a table is within one, so that it is not taken for a double.
 fn header_to_json(value: &HeaderValue) -> Value {
     match value {
         HeaderValue::Text(text) => Value::from(text.as_str()),
@@ -76,6 +76,11 @@ fn header_to_json(value: &HeaderValue) -> Value {
             Value::Object(Map::from_iter([("double".to_owned(), Value::from(number.to_string()))]))
         }
         HeaderValue::Void => Value::Null,
+        HeaderValue::Array(items) => items.iter().map(header_to_json).collect(),
+        HeaderValue::Table(table) => {
+            let entries = table.iter().map(|(name, value)| (name.clone(), header_to_json(value)));
+            Value::Object(Map::from_iter([("table".to_owned(), entries.collect())]))
+        }
     }
 }
 
@@ -85,8 +90,19 @@ fn header_from_json(value: &Value) -> Option<HeaderValue> {
         Value::Bool(flag) => HeaderValue::Boolean(*flag),
         Value::Number(number) => HeaderValue::Integer(number.as_i64()?),
         Value::String(text) => HeaderValue::Text(text.clone()),
-        Value::Object(object) => HeaderValue::Double(object.get("double")?.as_str()?.parse().ok()?),
-        Value::Array(_) => return None,
+        Value::Array(items) => {
+            HeaderValue::Array(items.iter().filter_map(header_from_json).collect())
+        }
+        Value::Object(object) => match (object.get("double"), object.get("table")) {
+            (Some(number), _) => HeaderValue::Double(number.as_str()?.parse().ok()?),
+            (None, Some(Value::Object(table))) => HeaderValue::Table(
+                table
+                    .iter()
+                    .filter_map(|(name, value)| Some((name.clone(), header_from_json(value)?)))
+                    .collect(),
+            ),
+            (None, _) => return None,
+        },
     })
 }
 
@@ -116,6 +132,14 @@ mod tests {
                 ("double".to_owned(), HeaderValue::Double(2.0)),
                 ("infinite".to_owned(), HeaderValue::Double(f64::NEG_INFINITY)),
                 ("void".to_owned(), HeaderValue::Void),
+                (
+                    "array".to_owned(),
+                    HeaderValue::Array(vec![HeaderValue::Double(0.5), HeaderValue::from("x")]),
+                ),
+                (
+                    "table".to_owned(),
+                    HeaderValue::Table([("double".to_owned(), HeaderValue::Integer(1))].into()),
+                ),
             ]
             .into(),
         };
@@ -129,7 +153,7 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_left_out() {
         assert_eq!(properties_from_json("nonsense"), Properties::default());
-        let read = properties_from_json(r#"{"priority": 700, "app_id": 1, "headers": {"a": []}}"#);
+        let read = properties_from_json(r#"{"priority": 700, "app_id": 1, "headers": {"a": {}}}"#);
         assert_eq!(read, Properties::default());
     }
 }

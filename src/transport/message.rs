@@ -29,7 +29,7 @@ pub struct Properties {
     pub user_id: Option<String>,
     /// `app-id`
     pub app_id: Option<String>,
-    /// Headers; values of other AMQP types are kept as their text.
+    /// Headers; a decimal number is kept as its text, bytes that are no UTF-8 with U+FFFD.
     pub headers: BTreeMap<String, HeaderValue>,
 }
 
@@ -46,6 +46,10 @@ pub enum HeaderValue {
     Double(f64),
     /// No value.
     Void,
+    /// A list.
+    Array(Vec<HeaderValue>),
+    /// Values by name.
+    Table(BTreeMap<String, HeaderValue>),
 }
 
 impl Eq for HeaderValue {}

@@ -3,8 +3,10 @@
 //! Takes and gives the same content. What AMQP cannot carry (a short text over 255 bytes) is an
 //! error, never a panic: lapin's own conversion panics.
 
+use std::collections::BTreeMap;
+
 use lapin::BasicProperties;
-use lapin::types::{AMQPValue, FieldTable, ShortString};
+use lapin::types::{AMQPValue, FieldArray, FieldTable, ShortString};
 
 use crate::transport::{Delivery, DeliveryTag, HeaderValue, Properties};
 
@@ -18,8 +20,8 @@ pub(super) fn short(text: &str) -> Result<ShortString, TooLong> {
 }
 
 /// Numbers as Python's client sends them: 32 bits where they fit.
-fn to_value(value: &HeaderValue) -> AMQPValue {
-    match value {
+fn to_value(value: &HeaderValue) -> Result<AMQPValue, TooLong> {
+    Ok(match value {
         HeaderValue::Text(text) => AMQPValue::LongString(text.as_str().into()),
         HeaderValue::Integer(number) => {
             i32::try_from(*number).map_or(AMQPValue::LongLongInt(*number), AMQPValue::LongInt)
@@ -27,7 +29,17 @@ fn to_value(value: &HeaderValue) -> AMQPValue {
         HeaderValue::Boolean(value) => AMQPValue::Boolean(*value),
         HeaderValue::Double(value) => AMQPValue::Double(*value),
         HeaderValue::Void => AMQPValue::Void,
-    }
+        HeaderValue::Array(items) => {
+            let mut array = FieldArray::default();
+            for item in items {
+                array.push(to_value(item)?);
+            }
+            AMQPValue::FieldArray(array)
+        }
+        HeaderValue::Table(table) => AMQPValue::FieldTable(to_table(
+            table.iter().map(|(name, value)| (name.as_str(), value)),
+        )?),
+    })
 }
 
 fn from_value(value: &AMQPValue) -> HeaderValue {
@@ -47,11 +59,14 @@ fn from_value(value: &AMQPValue) -> HeaderValue {
         AMQPValue::ShortString(text) => HeaderValue::Text(text.to_string()),
         AMQPValue::LongString(text) => HeaderValue::Text(text.to_string()),
         AMQPValue::Void => HeaderValue::Void,
-        // `x-death` and the like: nothing here reads them, a dead letter shows them.
+        AMQPValue::FieldArray(array) => {
+            HeaderValue::Array(array.as_slice().iter().map(from_value).collect())
+        }
+        AMQPValue::FieldTable(table) => HeaderValue::Table(from_table(table)),
         AMQPValue::ByteArray(bytes) => {
             HeaderValue::Text(String::from_utf8_lossy(bytes.as_slice()).into_owned())
         }
-        AMQPValue::DecimalValue(_) | AMQPValue::FieldArray(_) | AMQPValue::FieldTable(_) => {
+        AMQPValue::DecimalValue(_) => {
             HeaderValue::Text(serde_json::to_string(value).unwrap_or_default())
         }
     }
@@ -63,9 +78,13 @@ pub(super) fn to_table<'a>(
 ) -> Result<FieldTable, TooLong> {
     let mut table = FieldTable::default();
     for (name, value) in entries {
-        table.insert(short(name)?, to_value(value));
+        table.insert(short(name)?, to_value(value)?);
     }
     Ok(table)
+}
+
+fn from_table(table: &FieldTable) -> BTreeMap<String, HeaderValue> {
+    table.inner().iter().map(|(name, value)| (name.to_string(), from_value(value))).collect()
 }
 
 /// Our properties as lapin's.
@@ -129,10 +148,7 @@ fn from_amqp(amqp: &BasicProperties) -> Properties {
         kind: text(amqp.kind()),
         user_id: text(amqp.user_id()),
         app_id: text(amqp.app_id()),
-        headers: amqp.headers().as_ref().map_or_else(Default::default, |table| {
-            let entries = table.inner().iter();
-            entries.map(|(name, value)| (name.to_string(), from_value(value))).collect()
-        }),
+        headers: amqp.headers().as_ref().map(from_table).unwrap_or_default(),
     }
 }
 
@@ -167,6 +183,11 @@ mod tests {
                 ("yes", HeaderValue::Boolean(true)),
                 ("half", HeaderValue::Double(0.5)),
                 ("nothing", HeaderValue::Void),
+                ("list", HeaderValue::Array(vec![HeaderValue::from("x"), HeaderValue::Void])),
+                (
+                    "table",
+                    HeaderValue::Table([("k".to_owned(), HeaderValue::Array(Vec::new()))].into()),
+                ),
             ]
             .map(|(name, value)| (name.to_owned(), value))
             .into(),
