@@ -2,6 +2,7 @@
 //! beforehand, through `Store::commit_batch`, cut as intake cuts them, without a broker. Also asks
 //! the database after a drain what became of each resource.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -39,7 +40,7 @@ pub async fn commit_all(
     // Nothing is left for the next worker: no event to take over, no dictionary to write.
     store.renew_publisher(publisher.id, position).await?;
     store.close_publisher(publisher.id).await?;
-    while store.write_dictionaries(100).await?.written > 0 {}
+    while store.write_dictionaries(100, &HashSet::new()).await?.written > 0 {}
     Ok(measure)
 }
 

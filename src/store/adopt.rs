@@ -83,6 +83,11 @@ struct NameRow {
     name: String,
 }
 
+/// PostgreSQL's and MySQL's words for a column that is not there.
+fn lacks_a_column(error: &str) -> bool {
+    error.starts_with("SQLSTATE 42703") || error.starts_with("error 1054")
+}
+
 impl Store {
     /// Adopts Karbor's database, under the lock of a migration. Needs tokio's multi-threaded
     /// runtime.
@@ -105,7 +110,14 @@ impl Store {
             ));
         }
         let mut connection = self.pools.connect(ACT, Use::Write).await?;
-        let (karbor_restores, deleted) = survey(&mut connection).await?;
+        let (karbor_restores, deleted) = match survey(&mut connection).await {
+            Err(StoreError::Fatal { source, .. }) if lacks_a_column(&source.0) => {
+                return Err(MigrateError::NothingToAdopt(
+                    "its table `restores` is not Karbor's: columns of Karbor 1.6.0 are missing",
+                ));
+            }
+            other => other?,
+        };
         let mut report = AdoptionReport {
             mode,
             already: !found.must_be_adopted,
@@ -175,7 +187,7 @@ impl std::fmt::Display for AdoptionReport {
             Adoption::DryRun => ("would widen", "would apply"),
         };
         match (mode, already) {
-            (_, true) => writeln!(f, "it is adopted already")?,
+            (_, true) => writeln!(f, "there is nothing to adopt any more")?,
             (Adoption::Real, false) => writeln!(
                 f,
                 "adopted Karbor's table `restores` ({karbor_restores} rows, {deleted} of them deleted): \

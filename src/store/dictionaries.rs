@@ -3,6 +3,7 @@
 //! before it writes: what Karbor itself said there and we have not merged is never erased.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
@@ -19,7 +20,7 @@ use crate::crash_point::{self, CrashPoint};
 use crate::domain::{ResourceStatus, RestoreId, RestoreStatus, State};
 
 /// What [`Store::write_dictionaries`] did.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Dictionaries {
     /// Restores whose dictionaries were written.
     pub written: u64,
@@ -29,6 +30,8 @@ pub struct Dictionaries {
     pub oldest_delay: Option<Duration>,
     /// Restores in whose row Karbor said something that is not merged yet; they were left alone.
     pub found: Vec<RestoreId>,
+    /// Restores that could not be written, and why; the others were.
+    pub failed: Vec<(RestoreId, StoreError)>,
 }
 
 const BEHIND: Statement = Statement::portable(
@@ -148,19 +151,44 @@ enum Written {
     Found,
 }
 
+/// What is to be written for a restore.
+enum Composed {
+    Columns {
+        statuses: Option<String>,
+        reasons: Option<String>,
+        digest: Option<String>,
+    },
+    /// A column of Karbor's is no dictionary.
+    Damaged,
+    /// Karbor said something there.
+    Found,
+}
+
 impl Store {
     /// Writes the dictionaries of at most `limit` restores whose rows grew since they were written,
-    /// those that lag the longest first. Two workers may both do it.
-    pub async fn write_dictionaries(&self, limit: u32) -> Result<Dictionaries, StoreError> {
+    /// those that lag the longest first, and `spared` ones not at all. One that cannot be written
+    /// does not hold up the others. Two workers may both do it.
+    ///
+    /// # Errors
+    ///
+    /// The database is away, or answers nothing about any restore.
+    pub async fn write_dictionaries(
+        &self,
+        limit: u32,
+        spared: &HashSet<RestoreId>,
+    ) -> Result<Dictionaries, StoreError> {
+        let number = limit.saturating_add(u32::try_from(spared.len()).unwrap_or(u32::MAX));
         let mut connection = self.pools.connect(BEHIND.act, Use::Read).await?;
-        let behind: Vec<IdRow> = connection.load(&BEHIND, &[limit.into()]).await?;
+        let behind: Vec<IdRow> = connection.load(&BEHIND, &[number.into()]).await?;
         drop(connection);
         let mut done = Dictionaries::default();
-        for row in behind {
-            match self.write_one(&row.id, Utc::now()).await? {
-                Written::Yes => done.written += 1,
-                Written::NotNeeded => {}
-                Written::Found => done.found.extend(row.id.parse::<RestoreId>()),
+        let ids = behind.iter().filter_map(|row| row.id.parse::<RestoreId>().ok());
+        for id in ids.filter(|id| !spared.contains(id)).take(limit as usize) {
+            match self.write_one(&id.to_string(), Utc::now()).await {
+                Ok(Written::Yes) => done.written += 1,
+                Ok(Written::NotNeeded) => {}
+                Ok(Written::Found) => done.found.push(id),
+                Err(error) => done.failed.push((id, error)),
             }
         }
         let mut connection = self.pools.connect(LAG.act, Use::Read).await?;
@@ -210,21 +238,19 @@ impl Store {
             return Ok(Written::NotNeeded);
         }
         let resources: Vec<ResourceRow> = transaction.load(&RESOURCES, &key).await?;
-        let said =
-            self.karbor.read(row.resources_status.as_deref(), row.resources_reason.as_deref());
-        if said.is_damaged {
-            warn!(
-                restore_id = id,
-                "a dictionary in Karbor's row is no JSON object; it is left as it is"
-            );
-            transaction.execute(&NO_ROW, &key).await?;
-            return Ok(Written::NotNeeded);
-        }
-        if karbor_said_more(&row, &said, &resources)? {
-            return Ok(Written::Found);
-        }
-        let (statuses, reasons) = dictionaries(&resources, &said, &self.karbor)?;
-        let written = digest(statuses.as_deref(), reasons.as_deref());
+        let (row, composed) = self.compose(row, resources).await?;
+        let (statuses, reasons, written) = match composed {
+            Composed::Columns { statuses, reasons, digest } => (statuses, reasons, digest),
+            Composed::Found => return Ok(Written::Found),
+            Composed::Damaged => {
+                warn!(
+                    restore_id = id,
+                    "a dictionary in Karbor's row is no JSON object; it is left as it is"
+                );
+                transaction.execute(&NO_ROW, &key).await?;
+                return Ok(Written::NotNeeded);
+            }
+        };
         // A word of Karbor's own that says no less than ours is left.
         let status = match row.karbor_status {
             Some(held) if held.parse::<RestoreStatus>().is_err() && row.status == IN_PROGRESS => {
@@ -243,6 +269,40 @@ impl Store {
         expect_one(transaction.execute(&WRITTEN, &[written.into(), id.into()]).await?)?;
         Ok(Written::Yes)
     }
+
+    /// Reads and writes JSON that may be tens of megabytes: not where leases and heartbeats are
+    /// waiting for their turn.
+    async fn compose(
+        &self,
+        row: StateRow,
+        resources: Vec<ResourceRow>,
+    ) -> Result<(StateRow, Composed), StoreError> {
+        let karbor = Arc::clone(&self.karbor);
+        let composing = tokio::task::spawn_blocking(move || {
+            compose(&row, &resources, &karbor).map(|composed| (row, composed))
+        });
+        composing.await.unwrap_or_else(|panic| {
+            let source = DatabaseFault(format!("the worker failed on it: {panic}"));
+            Err(StoreError::Refused { act: WRITE.act, source })
+        })
+    }
+}
+
+fn compose(
+    row: &StateRow,
+    resources: &[ResourceRow],
+    karbor: &KarborRules,
+) -> Result<Composed, StoreError> {
+    let said = karbor.read(row.resources_status.as_deref(), row.resources_reason.as_deref());
+    if said.is_damaged {
+        return Ok(Composed::Damaged);
+    }
+    if karbor_said_more(row, &said, resources)? {
+        return Ok(Composed::Found);
+    }
+    let (statuses, reasons) = dictionaries(resources, &said, karbor)?;
+    let digest = digest(statuses.as_deref(), reasons.as_deref());
+    Ok(Composed::Columns { statuses, reasons, digest })
 }
 
 /// Whether Karbor's row holds anything greater than what we know.

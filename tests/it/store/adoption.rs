@@ -1,6 +1,7 @@
 //! A database that Karbor made: adopted with its rows, without an event, and not without being
 //! asked.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use karbor_restore_worker::domain::{ResourceStatus as R, RestoreStatus};
@@ -75,7 +76,7 @@ async fn karbors_rows_are_taken_in_without_an_event(#[case] dialect: Dialect) {
     assert_eq!(store.notice_recent(10).await.unwrap().changed, []);
     assert_eq!(store.notice_page("", 10).await.unwrap().noticed.changed, []);
     assert_eq!(database.count("restore_events").await, 0);
-    assert_eq!(store.write_dictionaries(10).await.unwrap().written, 0);
+    assert_eq!(store.write_dictionaries(10, &HashSet::new()).await.unwrap().written, 0);
     let column = format!("SELECT resources_status AS line FROM restores WHERE id = '{running}'");
     assert_eq!(database.lines(&column).await, [statuses]);
     let shown = store.restore_view(done).await.unwrap().unwrap();
@@ -98,7 +99,7 @@ async fn karbors_rows_are_taken_in_without_an_event(#[case] dialect: Dialect) {
         .map(|event| (event.old_status.as_deref(), event.status.as_str(), event.transition))
         .collect();
     assert_eq!(told, [(Some("restoring"), "available", 1), (Some("in_progress"), "fail", 1)]);
-    assert_eq!(store.write_dictionaries(10).await.unwrap().written, 1);
+    assert_eq!(store.write_dictionaries(10, &HashSet::new()).await.unwrap().written, 1);
     let written = r#"{"T#a": "available", "T#b": "error", "T#w": "weird", "odd": "error"}"#;
     assert_eq!(database.lines(&column).await, [written]);
 }
@@ -176,6 +177,10 @@ async fn an_adoption_that_was_interrupted_goes_on(#[case] dialect: Dialect) {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_database_of_karbors_is_not_adopted(#[case] dialect: Dialect) {
     let empty = Database::create(dialect).await;
+    let error = empty.store().adopt(Adoption::Real).await.unwrap_err();
+    assert!(matches!(error, MigrateError::NothingToAdopt(_)), "{error}");
+    // Some other program's table.
+    empty.execute("CREATE TABLE restores (id INTEGER)").await;
     let error = empty.store().adopt(Adoption::Real).await.unwrap_err();
     assert!(matches!(error, MigrateError::NothingToAdopt(_)), "{error}");
 }

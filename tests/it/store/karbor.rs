@@ -1,6 +1,7 @@
 //! What Karbor itself writes into its table: noticed, merged forward only, put back where its
 //! last save dropped it; and what its success ends.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use karbor_restore_worker::domain::{
@@ -78,7 +79,7 @@ async fn what_karbor_writes_is_noticed_and_merged(#[case] dialect: Dialect) {
     assert_eq!(noticed(&store).await, []);
     // What we wrote is no news either.
     worker.commit(&[update(id, vec![said("T#b", R::Restoring)])]).await;
-    assert_eq!(store.write_dictionaries(10).await.unwrap().written, 1);
+    assert_eq!(store.write_dictionaries(10, &HashSet::new()).await.unwrap().written, 1);
     assert_eq!(noticed(&store).await, []);
 
     // Its next save has an object that never heard of T#b, an alias, and a word of its own.
@@ -93,7 +94,7 @@ async fn what_karbor_writes_is_noticed_and_merged(#[case] dialect: Dialect) {
             "karbor.restore_resource.update T#c - -> undefined (1)"
         ]
     );
-    assert_eq!(store.write_dictionaries(10).await.unwrap().written, 1);
+    assert_eq!(store.write_dictionaries(10, &HashSet::new()).await.unwrap().written, 1);
     let all = r#"{"T#a": "available", "T#b": "restoring", "T#c": "weird"}"#;
     assert_eq!(database.lines(STATUSES).await, [all]);
     assert_eq!(noticed(&store).await, []);
@@ -102,7 +103,7 @@ async fn what_karbor_writes_is_noticed_and_merged(#[case] dialect: Dialect) {
     database.execute(r#"UPDATE restores SET resources_status = '{"T#a": "started"}'"#).await;
     assert_eq!(noticed(&store).await, [id]);
     assert_eq!(worker.commit(&[take_in(id)]).await.events, []);
-    assert_eq!(store.write_dictionaries(10).await.unwrap().written, 1);
+    assert_eq!(store.write_dictionaries(10, &HashSet::new()).await.unwrap().written, 1);
     let all = r#"{"T#a": "available", "T#b": "restoring", "T#c": "undefined"}"#;
     assert_eq!(database.lines(STATUSES).await, [all]);
     worker.commit(&[finish(id, RestoreStatus::Fail, None)]).await;
@@ -330,13 +331,13 @@ async fn a_dictionary_that_is_damaged_is_left_as_it_is(#[case] dialect: Dialect)
     let cut = r#"{"T#a": "available", "T#b": "err"#;
     insert(&database, id, "in_progress", cut).await;
     worker.commit(&[take_in(id), update(id, vec![said("T#n", R::Available)])]).await;
-    let written = store.write_dictionaries(10).await.unwrap();
+    let written = store.write_dictionaries(10, &HashSet::new()).await.unwrap();
     assert_eq!((written.written, written.behind), (0, 0));
     assert_eq!(database.lines(STATUSES).await, [cut]);
     assert_eq!(noticed(&store).await, []);
     // Karbor's next save is whole again.
     database.execute(r#"UPDATE restores SET resources_status = '{"T#a": "error"}'"#).await;
     worker.commit(&[take_in(id)]).await;
-    assert_eq!(store.write_dictionaries(10).await.unwrap().written, 1);
+    assert_eq!(store.write_dictionaries(10, &HashSet::new()).await.unwrap().written, 1);
     assert_eq!(database.lines(STATUSES).await, [r#"{"T#a": "error", "T#n": "available"}"#]);
 }
