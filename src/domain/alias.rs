@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::ResourceStatus;
+use super::{ResourceStatus, mask_passwords};
 
 /// Aliases longer than this are refused, in settings and, unlooked at, in a message.
 const ALIAS_CHARS: usize = 255;
@@ -194,6 +194,7 @@ impl AliasTable {
                 return Err(BadAlias::IsAStatus { alias });
             }
             let Ok(status) = meaning.parse() else {
+                let alias = mask_passwords(&alias).into_owned();
                 return Err(BadAlias::BadMeaning { alias });
             };
             aliases.insert(alias.to_lowercase(), status);

@@ -15,7 +15,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use super::health::Health;
+use super::health::{Health, Part};
 use crate::domain::Effect;
 
 /// The methods that are counted by name.
@@ -346,9 +346,12 @@ impl Metrics {
 
     /// Everything as OpenMetrics 1.0 text.
     pub fn encode(&self, health: &Health) -> String {
-        for (part, state) in health.parts() {
+        let parts = health.parts();
+        for part in Part::ALL {
             let label = PartLabel { part: part.as_str() };
-            self.part_ready.get_or_create(&label).set(i64::from(state.is_ok()));
+            // What did not report yet stands well, as for `/readyz`.
+            let ready = parts.get(&part).is_none_or(Result::is_ok);
+            self.part_ready.get_or_create(&label).set(i64::from(ready));
         }
         let mut page = String::new();
         text::encode(&mut page, &self.registry).expect("writing into a String does not fail");
@@ -410,6 +413,7 @@ mod tests {
             "karbor_restore_commit_seconds_bucket{le=\"0.025\"} 1",
             "karbor_restore_notification_queue_depth{queue=\"notifications.info\"} 7",
             "karbor_restore_part_ready{part=\"database\"} 0",
+            "karbor_restore_part_ready{part=\"commits\"} 1",
         ] {
             assert!(page.lines().any(|shown| shown == line), "{line} is not in\n{page}");
         }

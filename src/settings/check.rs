@@ -50,7 +50,7 @@ fn read_secret(settings: &mut Gathered, key: &'static str) -> Result<(), Setting
     if secret.is_empty() || secret.contains(char::is_control) {
         return Err(settings.bad(&file_key, "a file that holds one URL in one line"));
     }
-    settings.set_text(key, secret.to_owned());
+    settings.set_text_from(key, secret.to_owned(), Source::File(path.into()));
     Ok(())
 }
 

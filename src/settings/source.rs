@@ -10,6 +10,7 @@ use config::{ConfigError, Map, Value, ValueKind};
 use super::error::{SettingsError, Source};
 use super::misspelt;
 use super::rule::{RULES, Rule};
+use crate::domain::mask_passwords;
 
 /// What the environment variables of settings begin with.
 pub(super) const PREFIX: &str = "KARBOR_RESTORE__";
@@ -71,7 +72,11 @@ impl Gathered {
 
     /// Replaces a setting's text; where it was set stays.
     pub fn set_text(&mut self, key: &str, text: String) {
-        let source = self.source(key);
+        self.set_text_from(key, text, self.source(key));
+    }
+
+    /// Replaces a setting's text by one of another source.
+    pub fn set_text_from(&mut self, key: &str, text: String, source: Source) {
         self.values.insert(key.to_owned(), (text.into(), source));
     }
 
@@ -242,7 +247,7 @@ fn find_rule(section: &str, key: &str, value: &Value) -> Result<&'static Rule, S
             list
         });
     Err(SettingsError::UnknownKey {
-        key: format!("{section}.{key}"),
+        key: mask_passwords(&format!("{section}.{key}")).into_owned(),
         source_name: from_origin(value),
         accepted,
     })

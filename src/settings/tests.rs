@@ -247,6 +247,12 @@ fn secrets_come_from_files() {
     assert!(error.contains("`database.url_file`") && error.contains("both set"), "{error}");
     let error = refusal(&[], &[("MESSAGING__TRANSPORT_URL_FILE", "/nonexistent/url")]);
     assert!(error.contains("given by `messaging.transport_url_file`"), "{error}");
+    let junk = file("hidden");
+    let junk = junk.path().to_str().unwrap();
+    for key in ["DATABASE__URL_FILE", "MESSAGING__TRANSPORT_URL_FILE"] {
+        let error = refusal(&[], &[(key, junk)]);
+        assert!(error.contains(junk) && !error.contains("the default"), "{error}");
+    }
     let error = refusal(&[], &[("DATABASE__URL_FILE", file("").path().to_str().unwrap())]);
     assert!(error.contains("holds one URL"), "{error}");
 }

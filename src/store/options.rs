@@ -132,6 +132,10 @@ impl Address {
             if rest.is_empty() || rest.ends_with('/') || rest.starts_with(":memory:") {
                 return Err(unusable("`sqlite://` needs a file"));
             }
+            // Another database's URL with the wrong scheme: its password would be shown as a path.
+            if rest.split_once('@').is_some_and(|(before, _)| before.contains(':')) {
+                return Err(unusable("`sqlite://` takes a file, and no user and password"));
+            }
             return Ok(Self { dialect, target: rest.into(), tls: TlsOptions::default() });
         }
         let (base, query) = url.split_once('?').unwrap_or((url, ""));
@@ -236,6 +240,7 @@ mod tests {
         }
         for (url, said) in [
             ("sqlite://", "needs a file"),
+            ("sqlite://u:secret@h/d", "no user"),
             ("postgres://u:secret@h/d?foo=bar", "`foo`"),
             ("mysql://u:secret@h/d?foo=bar", "`foo`"),
             ("mysql://u:secret@h:port/d", "HOST:PORT"),
