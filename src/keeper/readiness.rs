@@ -39,13 +39,18 @@ pub(super) async fn run(store: Store, health: Health, ending: CancellationToken)
 }
 
 async fn ask(store: &Store) -> Result<(), StoreError> {
-    let asking = async {
-        store.check().await?;
-        store.check_writes().await
-    };
-    timeout(ANSWER, asking).await.unwrap_or_else(|_| {
-        let source = DatabaseFault(format!("no answer within {} s", ANSWER.as_secs()));
-        Err(StoreError::Transient { act: "asking for a sign of life", source })
+    within(ANSWER, "asking for a sign of life", store.check()).await?;
+    within(ANSWER, "asking whether it takes writes", store.check_writes()).await
+}
+
+async fn within(
+    time: Duration,
+    act: &'static str,
+    asking: impl Future<Output = Result<(), StoreError>>,
+) -> Result<(), StoreError> {
+    timeout(time, asking).await.unwrap_or_else(|_| {
+        let source = DatabaseFault(format!("no answer within {} s", time.as_secs()));
+        Err(StoreError::Transient { act, source })
     })
 }
 

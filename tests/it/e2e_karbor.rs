@@ -151,7 +151,11 @@ async fn a_database_that_karbor_made_is_served_once_it_is_adopted(
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("took in 1 restores with 1 resources"), "{said}");
     let (code, said) = run(&["migrate", "--adopt"]).await;
-    assert_eq!((code, said.contains("there is nothing to adopt any more")), (Some(0), true), "{said}");
+    assert_eq!(
+        (code, said.contains("there is nothing to adopt any more")),
+        (Some(0), true),
+        "{said}"
+    );
 
     let worker = stage.worker("w1").start().await;
     let mut notifications = stage.notifications().await;
