@@ -1,10 +1,11 @@
-//! Where the worker may die, by database: the built binary ends by itself at a named point, or is
-//! killed at random, under traffic whose end is known; another goes on, and a checker compares what
-//! is there with what must be. docs/RELIABILITY.md holds the counts; `scripts/faults` writes them.
+//! Where the worker may die, and what its servers and the network may do to it, by database: under
+//! traffic whose end is known the built binary ends by itself at a named point, is killed at random,
+//! or lives through a fault; a checker compares what is there at the end with what must be.
+//! docs/RELIABILITY.md holds the counts; `scripts/faults` writes them.
 //!
 //! ```text
-//! traffic ─▶ scene (workers that die, one that goes on) ─▶ snapshot, inboxes ─▶ checker ─▶ report
-//!    └▶ truth (two models) ──────────────────────────────────────────────────────┘
+//! traffic ─▶ scene (workers that die or meet a fault, some that go on) ─▶ snapshot, inboxes ─▶ checker ─▶ report
+//!    └▶ truth (two models) ─────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
 //! `TEST_FAULT_ROUNDS` and `TEST_FAULT_KILLS` make it longer; `TEST_FAULT_REPORT` names a file to
@@ -12,7 +13,9 @@
 
 mod checker;
 mod checker_sees;
+mod flow;
 mod kills;
+mod links;
 mod points;
 mod report;
 mod scene;

@@ -26,7 +26,8 @@ pub struct Counts {
     pub notifications: usize,
     /// Copies beyond the first of a transition.
     pub resent: usize,
-    /// From the start of the worker that goes on until all is done.
+    /// From the start of the worker that goes on, or from the end of a fault that workers lived
+    /// through, until all is done.
     pub recovery_s: f64,
 }
 

@@ -1,5 +1,5 @@
-//! One run: two restores are recorded and Karbor writes of them, traffic comes, workers die, one
-//! goes on, and all is looked at once that has ended.
+//! One run: two restores are recorded and Karbor writes of them, traffic comes, workers die or meet
+//! a fault of what they work with, some go on, and all is looked at once those have ended.
 
 use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt as _;
@@ -24,14 +24,13 @@ const LAST: &[u8] = b"\"the last\"";
 const LONGEST: Duration = Duration::from_secs(90);
 
 /// How often it is looked whether all is done.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// A stage with traffic for it.
 pub struct Scene {
     pub stage: Stage,
     pub traffic: Traffic,
     pub kills: usize,
-    kind: Kind,
     unknown: Unknown,
     notifications: Inbox,
     letters: Inbox,
@@ -44,7 +43,11 @@ pub struct Scene {
 impl Scene {
     /// Nobody works yet; all queues are there.
     pub async fn new(kind: Kind, seed: u64, size: usize, unknown: Unknown) -> Self {
-        let stage = Stage::new(kind).await;
+        Self::on(Stage::new(kind).await, seed, size, unknown).await
+    }
+
+    /// The same on a stage that was made for it, with servers of its own.
+    pub async fn on(stage: Stage, seed: u64, size: usize, unknown: Unknown) -> Self {
         let first = settled(stage.worker("w0"), unknown).start().await;
         let (notifications, letters) = (stage.notifications().await, stage.dead_letters().await);
         let recorded = [stage.record_restore().await, stage.record_restore().await];
@@ -66,7 +69,6 @@ impl Scene {
             stage,
             traffic,
             kills: 0,
-            kind,
             unknown,
             notifications,
             letters,
@@ -86,9 +88,14 @@ impl Scene {
     pub async fn publish(&self, part: usize, of: usize) {
         let size = self.traffic.bodies.len().div_ceil(of);
         if let Some(bodies) = self.traffic.bodies.chunks(size).nth(part) {
-            let (exchange, topic) = (&self.stage.exchange, &self.stage.topic);
-            self.stage.broker.publish_all(exchange, topic, bodies).await;
+            self.publish_all(bodies).await;
         }
+    }
+
+    /// Publishes messages and waits for their confirms.
+    pub async fn publish_all(&self, bodies: &[Vec<u8>]) {
+        let (exchange, topic) = (&self.stage.exchange, &self.stage.topic);
+        self.stage.broker.publish_all(exchange, topic, bodies).await;
     }
 
     /// Starts a worker that is to end by itself at `point`, publishes a part meanwhile, and waits
@@ -129,8 +136,9 @@ impl Scene {
         }
         verdict.counts.kills = self.kills;
         verdict.counts.recovery_s = recovery.as_secs_f64();
-        report::add(fault, self.kind, &verdict.counts);
-        let told = |finding| format!("{fault} on {:?}: {finding}", self.kind);
+        let kind = self.stage.database.kind();
+        report::add(fault, kind, &verdict.counts);
+        let told = |finding| format!("{fault} on {kind:?}: {finding}");
         verdict.findings.into_iter().map(told).collect()
     }
 

@@ -58,6 +58,11 @@ impl Database {
         Self { kind, name, url, folder }
     }
 
+    /// What kind of database it is.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
     /// Its address, for `database.url`.
     pub fn url(&self) -> &str {
         &self.url
