@@ -21,30 +21,32 @@ pub(super) async fn run(
     ending: CancellationToken,
 ) {
     // After an outage of the database every lease looks run out: their owners get one lease's time
-    // to renew before anybody takes over.
-    let mut not_before = Instant::now();
+    // to renew before anybody closes them. What closed ones left is nobody's, and waits for no lease.
+    let mut close_at = Instant::now();
     let mut forget_at = Instant::now();
     while !ending.is_cancelled() {
-        if Instant::now() >= not_before {
-            // A take-over may wait for the broker. The worker's end does not wait for it: what is
-            // beyond the position stays there for the next. A task of its own, so that no
-            // transaction is dropped half way.
-            let duty = take_over.clone();
-            let forget = Instant::now() >= forget_at;
-            if forget {
-                forget_at = Instant::now() + FORGET_EVERY;
+        // A take-over may wait for the broker. The worker's end does not wait for it: what is
+        // beyond the position stays there for the next. A task of its own, so that no
+        // transaction is dropped half way.
+        let duty = take_over.clone();
+        let close = Instant::now() >= close_at;
+        let forget = Instant::now() >= forget_at;
+        if forget {
+            forget_at = Instant::now() + FORGET_EVERY;
+        }
+        let task = tokio::spawn(async move {
+            if close {
+                duty.close_expired().await?;
             }
-            let task = tokio::spawn(async move {
-                duty.run().await?;
-                if forget { duty.forget().await } else { Ok(()) }
-            });
-            tokio::select! {
-                () = ending.cancelled() => return,
-                result = task => if let Ok(Err(error)) = result {
-                    debug!(%error, "nothing is taken over this time");
-                    not_before = Instant::now() + lease;
-                },
-            }
+            duty.publish_left().await?;
+            if forget { duty.forget().await } else { Ok(()) }
+        });
+        tokio::select! {
+            () = ending.cancelled() => return,
+            result = task => if let Ok(Err(error)) = result {
+                debug!(%error, "nothing is taken over this time");
+                close_at = Instant::now() + lease;
+            },
         }
         tokio::select! {
             () = ending.cancelled() => {}

@@ -21,9 +21,8 @@ pub struct TakeOver {
 }
 
 impl TakeOver {
-    /// Closes publishers whose lease ran out and publishes what all closed ones left. Gives how many
-    /// events it published.
-    pub async fn run(&self) -> Result<u64, StoreError> {
+    /// Closes publishers whose lease ran out.
+    pub async fn close_expired(&self) -> Result<(), StoreError> {
         let closed = self.store.close_expired_publishers().await?;
         for id in &closed {
             info!(publisher = %id, "a publisher's lease ran out; its events are taken over");
@@ -31,11 +30,15 @@ impl TakeOver {
         if !closed.is_empty() {
             crash_point::pass(CrashPoint::TakeOverClosed);
         }
-        let mut published = 0;
+        Ok(())
+    }
+
+    /// Publishes what closed publishers left.
+    pub async fn publish_left(&self) -> Result<(), StoreError> {
         for left in self.store.left_behind(&self.host).await? {
-            published += self.publish(left).await?;
+            self.publish(left).await?;
         }
-        Ok(published)
+        Ok(())
     }
 
     /// Forgets closed publishers that are done.

@@ -5,8 +5,8 @@ use rstest::rstest;
 use serde_json::json;
 
 use crate::harness::{
-    Kind, Proxy, Request, Stage, Trap, WorkerBuilder, assert_one_message_id_each, proxied,
-    transition,
+    Kind, Proxy, Received, Request, Stage, Trap, WorkerBuilder, assert_one_message_id_each,
+    eventually, proxied, transition,
 };
 
 /// A worker whose database is reached through the proxy, in the clear.
@@ -49,6 +49,38 @@ async fn a_commit_whose_answer_is_lost_is_done_once_and_told_once(
         .await;
     assert_one_message_id_each(seen);
     assert!(seen.iter().all(|one| transition(one).1 == Some(1)), "{seen:?}");
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_outage_left_in_doubt_is_published_without_waiting_for_a_lease(
+    #[values(Kind::Postgresql, Kind::Mysql)] kind: Kind,
+) {
+    let stage = Stage::new(kind).await;
+    let (proxy, worker) = through_proxy(&stage).await;
+    let worker = worker
+        .set("PUBLISHER__LEASE_S", "300")
+        .set("LOG__FILTER", "info,karbor_restore_worker::keeper=debug")
+        .start()
+        .await;
+    let mut notifications = stage.notifications().await;
+    let restore_id = stage.record_restore().await;
+
+    proxy.trap(Trap::FreezeCommit, "volume-in-doubt");
+    stage.cast(&Request::resource(&restore_id, "volume-in-doubt", "available", None)).await;
+    eventually("the database has committed it", || async {
+        let events = "restore_events WHERE resource_id = 'volume-in-doubt'";
+        if stage.database.count(events).await == 1 { Ok(()) } else { Err("not yet".to_owned()) }
+    })
+    .await;
+    proxy.refuse();
+    // A lease that the outage let run out is nobody's for another lease's time.
+    worker.says("nothing is taken over this time").await;
+    proxy.restore();
+
+    let of_it = |one: &Received| one.message["payload"]["resource_id"] == "volume-in-doubt";
+    let seen = notifications.until("the transition", |all| all.iter().any(of_it)).await;
+    assert_one_message_id_each(seen);
 }
 
 #[rstest]
