@@ -73,12 +73,13 @@ as_database_user() {
     exec setpriv --reuid="$user" --regid="$(id -g "$user")" --clear-groups "$@"
 }
 
-# Further arguments of these two go to the server.
+# Further arguments of these two go to the server. Data that is there is kept.
 start_postgresql() {
     local bin data="$run/postgresql/data"
     bin=$(find_postgresql)
     cd "$run" || exit
-    (as_database_user "$bin/initdb" -D "$data" -U postgres -A trust -E UTF8 --locale=C --no-sync)
+    [ -e "$data" ] ||
+        (as_database_user "$bin/initdb" -D "$data" -U postgres -A trust -E UTF8 --locale=C --no-sync)
     as_database_user "$bin/postgres" -D "$data" -p "$1" -c listen_addresses=127.0.0.1 \
         -c unix_socket_directories= -c max_connections=500 -c log_min_messages=fatal "${@:2}"
 }
@@ -87,8 +88,9 @@ start_mariadb() {
     local data="$run/mariadb/data" user
     user=$(id -un)
     cd "$run" || exit
-    mariadb-install-db --no-defaults --user="$user" --datadir="$data" --auth-root-authentication-method=normal \
-        --skip-test-db --skip-name-resolve
+    [ -e "$data" ] ||
+        mariadb-install-db --no-defaults --user="$user" --datadir="$data" \
+            --auth-root-authentication-method=normal --skip-test-db --skip-name-resolve
     exec mariadbd --no-defaults --user="$user" --datadir="$data" --socket="$run/mariadb/socket" \
         --pid-file="$run/mariadb/pid" --port="$1" --bind-address=127.0.0.1 --skip-name-resolve \
         --max-connections=500 --innodb-buffer-pool-size=128M "${@:2}"

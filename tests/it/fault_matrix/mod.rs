@@ -16,12 +16,19 @@ mod checker_sees;
 mod flow;
 mod kills;
 mod links;
+mod others;
 mod points;
 mod report;
+mod restarts;
 mod scene;
 mod snapshot;
 mod traffic;
 mod truth;
+
+/// Whether this is the longer matrix: with faults that last, and on every database.
+fn is_long() -> bool {
+    number_from("TEST_FAULT_ROUNDS", 1) > 1
+}
 
 /// A number from the environment, for the longer matrix.
 fn number_from(variable: &str, otherwise: u64) -> u64 {

@@ -12,7 +12,7 @@ use super::checker::{Heard, Verdict, check};
 use super::report;
 use super::snapshot::{PublisherRow, Snapshot, is_done, publishers};
 use super::traffic::{Traffic, Unknown};
-use crate::harness::{Inbox, Kind, Received, Stage, Worker, WorkerBuilder};
+use crate::harness::{Inbox, Kind, Received, Stage, Worker, WorkerBuilder, eventually};
 
 /// SIGABRT: how a process ends at a crash point.
 const ABORTED: i32 = 6;
@@ -127,6 +127,7 @@ impl Scene {
     pub async fn end(mut self, fault: &str, going_on: Vec<Worker>, since: Instant) -> Vec<String> {
         let done = self.until_done().await;
         let recovery = since.elapsed();
+        self.until_only_theirs_are_open(going_on.len()).await;
         for worker in going_on {
             assert_eq!(worker.terminate().await.code(), Some(0));
         }
@@ -163,6 +164,18 @@ impl Scene {
                 return false;
             }
         }
+    }
+
+    /// Waits until no more publishers are open than those of so many workers: intake's and the
+    /// keeper's of each. A publisher whose opening was answered to nobody is nobody's, without events,
+    /// and open until its lease runs out.
+    async fn until_only_theirs_are_open(&self, workers: usize) {
+        eventually("nobody's publishers are closed", || async {
+            let all = publishers(&self.stage.database).await;
+            let open: Vec<_> = all.into_iter().filter(|row| !row.closed).collect();
+            if open.len() <= 2 * workers { Ok(()) } else { Err(format!("{open:?}")) }
+        })
+        .await;
     }
 
     /// No worker lives: what one had not acknowledged is back in its queue.

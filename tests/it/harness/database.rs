@@ -30,6 +30,8 @@ pub struct Database {
     kind: Kind,
     name: String,
     url: String,
+    /// The server's, for its administrator; of SQLite empty.
+    server: String,
     folder: TempDir,
 }
 
@@ -45,17 +47,26 @@ struct Line {
 }
 
 impl Database {
-    /// Makes an empty database.
+    /// Makes an empty database on the server that all tests share.
     pub async fn fresh(kind: Kind) -> Self {
+        let server = match kind {
+            Kind::Postgresql => server("TEST_POSTGRESQL_URL"),
+            Kind::Mysql => server("TEST_MYSQL_URL"),
+            Kind::Sqlite => String::new(),
+        };
+        Self::fresh_on(kind, server).await
+    }
+
+    /// The same on the server with that address.
+    pub async fn fresh_on(kind: Kind, server: String) -> Self {
         let name = format!("e2e_{}", new_id().replace('-', ""));
         let folder = TempDir::new().expect("a temporary folder");
         let url = match kind {
-            Kind::Postgresql => format!("{}/{name}", base("TEST_POSTGRESQL_URL")),
-            Kind::Mysql => format!("{}/{name}", base("TEST_MYSQL_URL")),
+            Kind::Postgresql | Kind::Mysql => format!("{}/{name}", base(&server)),
             Kind::Sqlite => format!("sqlite://{}", folder.path().join("restores.sqlite").display()),
         };
-        run_as_admin(kind, format!("CREATE DATABASE {name}")).await;
-        Self { kind, name, url, folder }
+        run_as_admin(kind, &server, &format!("CREATE DATABASE {name}")).await;
+        Self { kind, name, url, server, folder }
     }
 
     /// What kind of database it is.
@@ -197,18 +208,19 @@ impl Drop for Database {
         // A worker that a failed test left behind may still be connected.
         let force = if self.kind == Kind::Postgresql { " WITH (FORCE)" } else { "" };
         let sql = format!("DROP DATABASE {}{force}", self.name);
-        finish(run_as_admin(self.kind, sql));
+        let (kind, server) = (self.kind, std::mem::take(&mut self.server));
+        finish(async move { run_as_admin(kind, &server, &sql).await });
     }
 }
 
-async fn run_as_admin(kind: Kind, sql: String) {
+async fn run_as_admin(kind: Kind, server: &str, sql: &str) {
     match kind {
         Kind::Postgresql => {
-            let client = postgresql(&server("TEST_POSTGRESQL_URL")).await;
-            client.batch_execute(&sql).await.expect("a database is made or dropped");
+            let client = postgresql(server).await;
+            client.batch_execute(sql).await.expect("a database is made or dropped");
         }
         Kind::Mysql => {
-            let mut conn = mysql(&server("TEST_MYSQL_URL")).await;
+            let mut conn = mysql(server).await;
             conn.query_drop(sql).await.expect("a database is made or dropped");
         }
         Kind::Sqlite => {}
@@ -226,8 +238,7 @@ async fn mysql(url: &str) -> mysql_async::Conn {
 }
 
 /// A server's address without a database.
-fn base(variable: &str) -> String {
-    let url = server(variable);
+fn base(url: &str) -> String {
     let (scheme, rest) = url.split_once("://").expect("a URL has a scheme");
     format!("{scheme}://{}", rest.split('/').next().unwrap_or(rest))
 }

@@ -1,5 +1,5 @@
 //! Servers of one test's own, for what must not be done to those that all tests share: stopping a
-//! broker, asking for TLS.
+//! server, asking for TLS. The databases are in [`super::own_database`].
 //!
 //! Starts them by `scripts/lib/one-server`, in a temporary folder and on free loopback ports; they
 //! are killed when dropped. It takes some seconds: share one within a test.
@@ -14,17 +14,17 @@ use lapin::{Connection, ConnectionProperties};
 use tempfile::TempDir;
 
 use super::broker::amqp_url;
-use super::{Broker, Kind, eventually};
+use super::{Broker, eventually};
 
 /// A process that became a server.
-struct Server {
+pub(super) struct Server {
     child: Child,
     /// What ends it with all its children.
     signal: &'static str,
 }
 
 impl Server {
-    fn start(name: &str, folder: &Path, port: u16, arguments: &[&str]) -> Self {
+    pub fn start(name: &str, folder: &Path, port: u16, arguments: &[&str]) -> Self {
         let log = File::create(folder.join(format!("{name}.log"))).expect("a log file");
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/lib/one-server");
         let child = Command::new(script)
@@ -41,17 +41,30 @@ impl Server {
         Self { child, signal: if name == "postgresql" { "QUIT" } else { "KILL" } }
     }
 
-    fn signal(&self, name: &str) {
+    pub fn signal(&self, name: &str) {
         let command = format!("kill -{name} {}", self.child.id());
         // It may have ended.
         Command::new("sh").args(["-c", &command]).stderr(Stdio::null()).status().ok();
+    }
+
+    /// Waits until it has ended by a signal.
+    pub fn ended(&mut self) {
+        self.child.wait().expect("a child of ours");
+    }
+
+    /// Whether it has ended by itself.
+    pub fn is_over(&mut self) -> bool {
+        self.child.try_wait().expect("a child of ours").is_some()
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.signal(self.signal);
-        self.child.wait().ok();
+        // Its number may be another process's once it was waited for.
+        if !self.is_over() {
+            self.signal(self.signal);
+            self.child.wait().ok();
+        }
     }
 }
 
@@ -107,73 +120,9 @@ impl RabbitNode {
     }
 }
 
-/// A PostgreSQL or MariaDB that offers TLS with the certificates of `tests/fixtures/tls`.
-pub struct DatabaseServer {
-    kind: Kind,
-    port: u16,
-    _server: Server,
-    _folder: TempDir,
-}
-
-impl DatabaseServer {
-    /// Starts one. `{folder}` in an argument is where its files are: `authority.pem`, `server.pem`,
-    /// `server.key`, and each of `files` (name and text).
-    pub async fn start(kind: Kind, files: &[(&str, &str)], arguments: &[&str]) -> Self {
-        let name = match kind {
-            Kind::Postgresql => "postgresql",
-            Kind::Mysql => "mariadb",
-            Kind::Sqlite => panic!("SQLite has no server"),
-        };
-        let folder = TempDir::new().expect("a temporary folder");
-        let own = folder.path().join(name);
-        std::fs::create_dir(&own).expect("a folder in it");
-        for (file, text) in files {
-            std::fs::write(own.join(file), text).expect("a file in it");
-        }
-        let port = free_ports(1);
-        let place = |argument: &&str| argument.replace("{folder}", &own.display().to_string());
-        let arguments: Vec<String> = arguments.iter().map(place).collect();
-        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let server = Server::start(name, folder.path(), port, &arguments);
-        let server = Self { kind, port, _server: server, _folder: folder };
-        eventually("the database answers", || async { server.try_execute("SELECT 1").await }).await;
-        server
-    }
-
-    /// Its port on 127.0.0.1.
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// Runs SQL as its administrator, in the clear.
-    pub async fn execute(&self, sql: &str) {
-        self.try_execute(sql).await.expect(sql);
-    }
-
-    async fn try_execute(&self, sql: &str) -> Result<(), String> {
-        let port = self.port;
-        match self.kind {
-            Kind::Postgresql => {
-                let url = format!("postgres://postgres@127.0.0.1:{port}/postgres");
-                let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls)
-                    .await
-                    .map_err(|error| error.to_string())?;
-                tokio::spawn(connection);
-                client.batch_execute(sql).await.map_err(|error| error.to_string())
-            }
-            Kind::Mysql | Kind::Sqlite => {
-                use mysql_async::prelude::Queryable;
-                let url = format!("mysql://root@127.0.0.1:{port}/?prefer_socket=false");
-                let mut conn = mysql_async::Conn::from_url(url).await.map_err(|e| e.to_string())?;
-                conn.query_drop(sql).await.map_err(|error| error.to_string())
-            }
-        }
-    }
-}
-
 /// The first of some neighbouring ports that are free, below those that the kernel gives to
 /// outgoing connections; no two callers begin to look at the same place.
-fn free_ports(count: u16) -> u16 {
+pub(super) fn free_ports(count: u16) -> u16 {
     static CALLS: AtomicU32 = AtomicU32::new(0);
     let start = std::process::id() + CALLS.fetch_add(1, Ordering::Relaxed);
     let start = u16::try_from(start % 2700).expect("below 2700");

@@ -46,13 +46,18 @@ impl Stage {
 
     /// The same on a broker of the test's own.
     pub async fn on(broker_url: &str, kind: Kind) -> Self {
+        Self::of(broker_url, Database::fresh(kind).await).await
+    }
+
+    /// The same with a database that is there.
+    pub async fn of(broker_url: &str, database: Database) -> Self {
         let id = &new_id()[..8];
         Self {
             broker: Broker::connect(broker_url).await,
             exchange: format!("e2e-{id}"),
             topic: format!("e2e-restore-{id}"),
             notifications: format!("e2e-notifications-{id}"),
-            database: Database::fresh(kind).await,
+            database,
             broker_url: broker_url.to_owned(),
             servers: Mutex::default(),
             queues: Mutex::default(),

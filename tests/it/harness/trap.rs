@@ -1,8 +1,9 @@
-//! A fault that waits for one transaction on a proxied connection to a database.
+//! A fault that waits for one transaction on a proxied connection to a database, or for one
+//! publication on one to a broker.
 //!
 //! Takes the bytes of each connection's client, says when the fault is due. A transaction is known
-//! by a mark, a text that its statements carry and no other's before it. The link must be in the
-//! clear (`database.ssl_mode` = `disable`).
+//! by a mark, a text that its statements carry and no other's before it; so is a publication. The
+//! link must be in the clear (`database.ssl_mode` = `disable`).
 
 use std::sync::{Arc, Mutex};
 
@@ -13,6 +14,8 @@ pub enum Trap {
     LoseCommit,
     /// The same, but the connection stays open, and nothing is forwarded any more.
     FreezeCommit,
+    /// The publication reaches the broker; the connection ends before its confirm.
+    LoseConfirm,
     /// From the mark on nothing more is forwarded, and the connection stays open.
     Freeze,
 }
@@ -35,6 +38,10 @@ impl Armed {
         *self.0.lock().expect("no panic under the lock") = Some((trap, mark.to_owned()));
     }
 
+    pub(super) fn is_set(&self) -> bool {
+        self.0.lock().expect("no panic under the lock").is_some()
+    }
+
     pub(super) fn watch(&self) -> Watched {
         Watched { armed: self.clone(), marked: false, tail: Vec::new() }
     }
@@ -53,7 +60,7 @@ impl Watched {
             self.tail.drain(..end);
         }
         let springs = match trap {
-            Trap::Freeze => self.marked,
+            Trap::Freeze | Trap::LoseConfirm => self.marked,
             Trap::LoseCommit | Trap::FreezeCommit => {
                 self.marked && find(&self.tail, b"COMMIT").is_some()
             }
