@@ -102,9 +102,10 @@ start_epmd() {
 }
 
 # A node of its own: name, name server, cookie, data, logs and no plugins; all on loopback. The same
-# environment serves the control command that tests use.
+# environment serves the control command that tests use. write_rabbitmq_environment PORT [EPMD_PORT
+# [LINE...]]: the lines are added to rabbitmq.conf. A cookie that is there is kept: it joins a cluster.
 write_rabbitmq_environment() {
-    local home="$run/rabbitmq"
+    local home="$run/rabbitmq" epmd_port=${2:-$(($1 + 1))}
     mkdir -p "$home/log" "$home/mnesia"
     : >"$home/rabbitmq-env.conf"
     echo '[].' | tee "$home/enabled_plugins" >"$home/advanced.config"
@@ -115,10 +116,12 @@ log.console = true
 log.console.level = info
 log.file = false
 CONF
-    (umask 077 && od -An -N16 -tx1 /dev/urandom | tr -d ' \n' >"$home/.erlang.cookie")
+    printf '%s\n' "${@:3}" >>"$home/rabbitmq.conf"
+    [ -e "$home/.erlang.cookie" ] ||
+        (umask 077 && od -An -N16 -tx1 /dev/urandom | tr -d ' \n' >"$home/.erlang.cookie")
     cat >"$home/environment" <<ENVIRONMENT
 unset RABBITMQ_USE_LONGNAME RABBITMQ_NODE_PORT RABBITMQ_NODE_IP_ADDRESS RABBITMQ_PID_FILE
-export HOME='$home' LC_ALL=C.UTF-8 ERL_EPMD_ADDRESS=127.0.0.1 ERL_EPMD_PORT=$(($1 + 1))
+export HOME='$home' LC_ALL=C.UTF-8 ERL_EPMD_ADDRESS=127.0.0.1 ERL_EPMD_PORT=$epmd_port
 export RABBITMQ_CONF_ENV_FILE='$home/rabbitmq-env.conf' RABBITMQ_CONFIG_FILE='$home/rabbitmq'
 export RABBITMQ_ADVANCED_CONFIG_FILE='$home/advanced.config' RABBITMQ_ENABLED_PLUGINS_FILE='$home/enabled_plugins'
 export RABBITMQ_MNESIA_BASE='$home/mnesia' RABBITMQ_LOG_BASE='$home/log' RABBITMQ_LOGS=-

@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
@@ -27,14 +28,25 @@ pub(super) struct Outgoing {
 }
 
 /// A channel with confirms, for messages that may reach no queue.
-pub(super) struct Lane(Arc<Channel>);
+pub(super) struct Lane {
+    channel: Arc<Channel>,
+    /// The broker refused a message on this channel.
+    refused: Arc<AtomicBool>,
+}
 
 impl Lane {
     pub(super) async fn open(connection: &Connection) -> Result<Self, TransportError> {
         let channel = connection.create_channel().await.map_err(|error| lost(&error))?;
         let confirms = channel.confirm_select(ConfirmSelectOptions::default()).await;
         confirms.map_err(|error| lost(&error))?;
-        Ok(Self(Arc::new(channel)))
+        Ok(Self { channel: Arc::new(channel), refused: Arc::default() })
+    }
+
+    /// Whether another channel may be taken better: RabbitMQ's goes on refusing all for a quorum
+    /// queue whose leader was on a dead node when the channel first published to it
+    /// (`rabbit_fifo_client`, `{badrpc, nodedown}`).
+    pub(super) fn is_refused(&self) -> bool {
+        self.refused.load(Ordering::Relaxed)
     }
 
     /// Publishes, waits for the confirm and answers. An error is the session's end.
@@ -42,13 +54,15 @@ impl Lane {
         &self,
         outgoing: Outgoing,
     ) -> impl Future<Output = Result<(), TransportError>> + Send + 'static {
-        let channel = Arc::clone(&self.0);
+        let (channel, refused) = (Arc::clone(&self.channel), Arc::clone(&self.refused));
         async move {
             let result = publish(&channel, &outgoing.message).await;
             let (answer, end) = match result {
-                Ok(Confirmation::Nack(_)) | Err(Failure::TooLong) => {
+                Ok(Confirmation::Nack(_)) => {
+                    refused.store(true, Ordering::Relaxed);
                     (Err(PublishError::Nacked), Ok(()))
                 }
+                Err(Failure::TooLong) => (Err(PublishError::Nacked), Ok(())),
                 Ok(_) => (Ok(()), Ok(())),
                 Err(Failure::Lost(error)) => (Err(PublishError::Lost), Err(lost(&error))),
             };
@@ -77,7 +91,7 @@ async fn publish(channel: &Channel, message: &Message) -> Result<Confirmation, F
 
 /// A channel with confirms, for messages that must reach a queue.
 pub(super) struct MandatoryLane {
-    channel: Arc<Channel>,
+    lane: Lane,
     queued: VecDeque<Outgoing>,
     round: Option<BoxFuture<'static, Result<(), TransportError>>>,
     in_round: usize,
@@ -85,8 +99,18 @@ pub(super) struct MandatoryLane {
 
 impl MandatoryLane {
     pub(super) async fn open(connection: &Connection) -> Result<Self, TransportError> {
-        let Lane(channel) = Lane::open(connection).await?;
-        Ok(Self { channel, queued: VecDeque::new(), round: None, in_round: 0 })
+        let lane = Lane::open(connection).await?;
+        Ok(Self { lane, queued: VecDeque::new(), round: None, in_round: 0 })
+    }
+
+    /// As [`Lane::is_refused`].
+    pub(super) fn is_refused(&self) -> bool {
+        self.lane.is_refused()
+    }
+
+    /// Goes on over another channel; the round that is on its way ends on its own.
+    pub(super) fn renew(&mut self, lane: Lane) {
+        self.lane = lane;
     }
 
     /// Messages without an answer.
@@ -107,7 +131,8 @@ impl MandatoryLane {
             if round.is_empty() {
                 return std::future::pending().await;
             }
-            self.round = Some(send_round(Arc::clone(&self.channel), round).boxed());
+            let (channel, refused) = (self.lane.channel.clone(), self.lane.refused.clone());
+            self.round = Some(send_round(channel, refused, round).boxed());
         }
         let Some(round) = &mut self.round else { return Ok(()) };
         let end = round.await;
@@ -117,7 +142,11 @@ impl MandatoryLane {
     }
 }
 
-async fn send_round(channel: Arc<Channel>, round: Vec<Outgoing>) -> Result<(), TransportError> {
+async fn send_round(
+    channel: Arc<Channel>,
+    refused: Arc<AtomicBool>,
+    round: Vec<Outgoing>,
+) -> Result<(), TransportError> {
     // `join_all` polls in order for the first time, which is what keeps it on the wire.
     let confirms = join_all(round.iter().map(|o| publish(&channel, &o.message))).await;
     let mut end = Ok(());
@@ -127,6 +156,9 @@ async fn send_round(channel: Arc<Channel>, round: Vec<Outgoing>) -> Result<(), T
         answers.push(match confirm {
             Ok(confirmation) => {
                 let nacked = confirmation.is_nack();
+                if nacked {
+                    refused.store(true, Ordering::Relaxed);
+                }
                 returned.extend(confirmation.take_message());
                 if nacked { Err(PublishError::Nacked) } else { Ok(()) }
             }

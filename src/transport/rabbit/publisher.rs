@@ -14,7 +14,7 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use lapin::Event;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::connection::Session;
@@ -30,6 +30,9 @@ const QUEUE: usize = 1024;
 const MOST_IN_FLIGHT: usize = 4096;
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
+// How long a channel on which the broker refused a message is kept at least: a queue that is full
+// refuses on every channel.
+const RENEW_AFTER: Duration = Duration::from_secs(1);
 const LIVENESS_CHECK: Duration = Duration::from_millis(250);
 
 // Almost all are messages: a box for each would cost more than it saves.
@@ -144,7 +147,7 @@ impl Task {
         &self,
         session: &Session,
         supervisor: &Supervisor,
-        lane: Lane,
+        mut lane: Lane,
         mut mandatory: MandatoryLane,
         mut life: SignOfLife,
     ) -> Result<(), TransportError> {
@@ -154,6 +157,7 @@ impl Task {
         let mut batch = Vec::new();
         let mut events = session.events();
         let mut liveness = tokio::time::interval(LIVENESS_CHECK);
+        let mut renewed_at = Instant::now();
         let end = loop {
             let room = MOST_IN_FLIGHT.saturating_sub(in_flight.len() + mandatory.len());
             tokio::select! {
@@ -198,9 +202,17 @@ impl Task {
                         }
                     }
                 }
-                _ = liveness.tick() => if !session.is_connected() {
-                    break Err(TransportError::Lost("the connection ended".to_owned()));
-                },
+                _ = liveness.tick() => {
+                    if !session.is_connected() {
+                        break Err(TransportError::Lost("the connection ended".to_owned()));
+                    }
+                    if renewed_at.elapsed() >= RENEW_AFTER {
+                        renewed_at = Instant::now();
+                        if let Err(error) = renew(session, &mut lane, &mut mandatory).await {
+                            break Err(error);
+                        }
+                    }
+                }
             }
         };
         self.gate.send_replace(Gate::Waiting);
@@ -215,6 +227,26 @@ impl Task {
         }
         end
     }
+}
+
+/// Takes another channel in the place of one on which the broker refused a message. What is on its
+/// way on the old one is answered there.
+async fn renew(
+    session: &Session,
+    lane: &mut Lane,
+    mandatory: &mut MandatoryLane,
+) -> Result<(), TransportError> {
+    let renewing = async {
+        if lane.is_refused() {
+            *lane = Lane::open(&session.connection).await?;
+        }
+        if mandatory.is_refused() {
+            mandatory.renew(Lane::open(&session.connection).await?);
+        }
+        Ok(())
+    };
+    let result = timeout(DECLARE_TIMEOUT, renewing).await;
+    result.unwrap_or_else(|_| Err(TransportError::Lost("no answer to a new channel".to_owned())))
 }
 
 async fn declare(session: &Session, topology: &Topology) -> Result<(), TransportError> {

@@ -11,8 +11,10 @@
 //! `TEST_FAULT_ROUNDS` and `TEST_FAULT_KILLS` make it longer; `TEST_FAULT_REPORT` names a file to
 //! which each run adds a line.
 
+mod broker;
 mod checker;
 mod checker_sees;
+mod cluster;
 mod flow;
 mod kills;
 mod links;

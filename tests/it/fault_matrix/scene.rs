@@ -5,14 +5,13 @@ use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt as _;
 use std::time::{Duration, Instant};
 
-use lapin::BasicProperties;
 use tokio::time::interval;
 
 use super::checker::{Heard, Verdict, check};
 use super::report;
 use super::snapshot::{PublisherRow, Snapshot, is_done, publishers};
 use super::traffic::{Traffic, Unknown};
-use crate::harness::{Inbox, Kind, Received, Stage, Worker, WorkerBuilder, eventually};
+use crate::harness::{Inbox, Kind, PATIENCE, Received, Stage, Worker, WorkerBuilder, eventually};
 
 /// SIGABRT: how a process ends at a crash point.
 const ABORTED: i32 = 6;
@@ -32,9 +31,6 @@ pub struct Scene {
     pub traffic: Traffic,
     pub kills: usize,
     unknown: Unknown,
-    notifications: Inbox,
-    letters: Inbox,
-    replies: Inbox,
     reply_q: String,
     dead_ids: BTreeSet<String>,
     dead_hosts: BTreeSet<String>,
@@ -49,11 +45,12 @@ impl Scene {
     /// The same on a stage that was made for it, with servers of its own.
     pub async fn on(stage: Stage, seed: u64, size: usize, unknown: Unknown) -> Self {
         let first = settled(stage.worker("w0"), unknown).start().await;
-        let (notifications, letters) = (stage.notifications().await, stage.dead_letters().await);
         let recorded = [stage.record_restore().await, stage.record_restore().await];
         assert_eq!(first.terminate().await.code(), Some(0));
 
-        let (reply_q, replies) = stage.broker.reply_queue().await;
+        let queue_type = if stage.has_quorum_queues() { "quorum" } else { "classic" };
+        let reply_q = stage.broker.lasting_reply_queue(queue_type).await;
+        stage.remove_at_end(&reply_q);
         let mut traffic = Traffic::new(seed, size, unknown, recorded.clone(), &reply_q);
         let key = "OS::Cinder::Volume#karbors-own";
         let karbors = [
@@ -70,9 +67,6 @@ impl Scene {
             traffic,
             kills: 0,
             unknown,
-            notifications,
-            letters,
-            replies,
             reply_q,
             dead_ids: BTreeSet::new(),
             dead_hosts: BTreeSet::new(),
@@ -92,10 +86,10 @@ impl Scene {
         }
     }
 
-    /// Publishes messages and waits for their confirms.
+    /// Publishes messages and waits for their confirms, over as many connections as it takes.
     pub async fn publish_all(&self, bodies: &[Vec<u8>]) {
         let (exchange, topic) = (&self.stage.exchange, &self.stage.topic);
-        self.stage.broker.publish_all(exchange, topic, bodies).await;
+        self.stage.broker.publish_until_taken(exchange, topic, bodies).await;
     }
 
     /// Starts a worker that is to end by itself at `point`, publishes a part meanwhile, and waits
@@ -124,16 +118,32 @@ impl Scene {
 
     /// Waits until those that go on have done all, ends them, and looks at everything. Gives what
     /// is not right.
-    pub async fn end(mut self, fault: &str, going_on: Vec<Worker>, since: Instant) -> Vec<String> {
+    pub async fn end(self, fault: &str, going_on: Vec<Worker>, since: Instant) -> Vec<String> {
+        self.end_and_mend(fault, going_on, since, std::future::ready(())).await
+    }
+
+    /// The same where something is to be mended when all is done, and before it is looked at.
+    pub async fn end_and_mend(
+        self,
+        fault: &str,
+        going_on: Vec<Worker>,
+        since: Instant,
+        mend: impl Future<Output = ()>,
+    ) -> Vec<String> {
         let done = self.until_done().await;
         let recovery = since.elapsed();
+        let logs: Vec<_> = going_on.iter().map(Worker::log).collect();
         self.until_only_theirs_are_open(going_on.len()).await;
         for worker in going_on {
             assert_eq!(worker.terminate().await.code(), Some(0));
         }
+        mend.await;
         let mut verdict = self.look().await;
         if !done {
             verdict.findings.push(format!("not done within {LONGEST:?}"));
+        }
+        if !verdict.findings.is_empty() {
+            verdict.findings.extend(logs);
         }
         verdict.counts.kills = self.kills;
         verdict.counts.recovery_s = recovery.as_secs_f64();
@@ -179,37 +189,57 @@ impl Scene {
     }
 
     /// No worker lives: what one had not acknowledged is back in its queue.
-    async fn look(&mut self) -> Verdict {
+    async fn look(&self) -> Verdict {
         let snapshot = Snapshot::take(&self.stage.database).await;
         let queues = self.stage.notification_queues();
-        let last = [self.stage.dead_letter_queue(), self.reply_q.clone()];
-        for queue in queues.iter().chain(&last) {
-            self.stage.broker.publish("", queue, BasicProperties::default(), LAST).await;
-        }
         let heard = Heard {
-            notifications: to_the_last(&mut self.notifications, queues.len()).await,
-            letters: to_the_last(&mut self.letters, 1).await,
-            replies: to_the_last(&mut self.replies, 1).await,
+            notifications: self.to_the_last(&queues).await,
+            letters: self.to_the_last(&[self.stage.dead_letter_queue()]).await,
+            replies: self.to_the_last(std::slice::from_ref(&self.reply_q)).await,
         };
         let mut verdict = check(&self.traffic.truth, &snapshot, &heard);
         for queue in self.stage.request_queues() {
-            match self.stage.broker.depth(&queue).await {
-                // A worker that died before its queue was declared left none.
-                Some((0, 0)) | None => {}
-                Some(left) => verdict.wrong(&format!("queue `{queue}` holds {left:?}")),
+            if let Some(left) = self.left_in(&queue).await {
+                verdict.wrong(&format!("queue `{queue}` holds {left:?}"));
             }
         }
         verdict
     }
-}
 
-/// All that came before the last to each of so many queues.
-async fn to_the_last(inbox: &mut Inbox, queues: usize) -> Vec<Received> {
-    let is_last = |one: &&Received| one.body == LAST;
-    let all = inbox
-        .until("the last of each queue", |all| all.iter().filter(is_last).count() == queues)
-        .await;
-    all.iter().filter(|one| !is_last(one)).cloned().collect()
+    /// What a queue holds in the end, and its consumers. A node that comes back finds out after a
+    /// moment that those that it had are gone.
+    async fn left_in(&self, queue: &str) -> Option<(u32, u32)> {
+        let started = Instant::now();
+        let mut looks = interval(LOOK_EVERY);
+        loop {
+            looks.tick().await;
+            match self.stage.broker.depth(queue).await {
+                // A worker that died before its queue was declared left none.
+                Some((0, 0)) | None => return None,
+                left if started.elapsed() > PATIENCE => return left,
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// All that waits in queues. A consumer is there only now: what a broker hands over while it
+    /// dies is lost to one that does not acknowledge.
+    async fn to_the_last(&self, queues: &[String]) -> Vec<Received> {
+        let broker = &self.stage.broker;
+        for queue in queues {
+            broker.publish_until_taken("", queue, &[LAST.to_vec()]).await;
+        }
+        let names: Vec<_> = queues.iter().map(String::as_str).collect();
+        let mut inbox = Inbox::open(broker, &names).await;
+        let is_last = |one: &&Received| one.body == LAST;
+        let all = inbox
+            .until("the last of each queue", |all| {
+                let ended = all.iter().filter(is_last).map(|one| &one.queue);
+                ended.collect::<BTreeSet<_>>().len() == queues.len()
+            })
+            .await;
+        all.iter().filter(|one| !is_last(one)).cloned().collect()
+    }
 }
 
 /// Small batches, so that there are many; the shortest lease.

@@ -11,6 +11,7 @@ mod database;
 mod http;
 mod inbox;
 mod notified;
+mod own_broker;
 mod own_database;
 mod own_server;
 pub mod proxied;
@@ -28,15 +29,15 @@ pub use database::{Database, Kind};
 pub use http::{HttpResponse, get};
 pub use inbox::{Inbox, Received};
 pub use notified::{assert_one_message_id_each, transition};
+pub use own_broker::{RabbitCluster, RabbitNode};
 pub use own_database::{DatabaseServer, Stop};
-pub use own_server::RabbitNode;
 pub use proxy::Proxy;
 pub use python::{run_pytest, run_python};
 pub use request::{PROJECT, Request, SECRETS};
 pub use session::Session;
 pub use stage::{Stage, new_id};
 pub use trap::Trap;
-pub use waiting::{PATIENCE, eventually};
+pub use waiting::{PATIENCE, PATIENCE_WITH_SERVERS, eventually, eventually_within};
 pub use worker::{Worker, WorkerBuilder, own_address};
 
 /// The broker's address, for `messaging.transport_url` and for other clients.
@@ -46,12 +47,7 @@ pub fn broker_url() -> String {
 
 /// Asks the broker of `scripts/test` by its own command, `rabbitmqctl`; gives the rows it prints.
 pub async fn broker_control(arguments: &[&str]) -> String {
-    let mut command = std::process::Command::new(server("TEST_RABBITMQ_CTL"));
-    command.args(["--quiet", "--no-table-headers"]).args(arguments);
-    let output = tokio::task::spawn_blocking(move || command.output()).await.expect("no panic");
-    let output = output.expect("the command runs");
-    assert!(output.status.success(), "{output:?}");
-    String::from_utf8(output.stdout).expect("UTF-8")
+    own_broker::control(server("TEST_RABBITMQ_CTL").as_ref(), arguments).await
 }
 
 /// The address of a server that `scripts/test` starts.

@@ -33,6 +33,8 @@ pub struct Stage {
     /// `database.url`'s database
     pub database: Database,
     broker_url: String,
+    /// What all workers are started with besides.
+    settings: Vec<(&'static str, String)>,
     servers: Mutex<Vec<String>>,
     queues: Mutex<Vec<String>>,
     logs: TempDir,
@@ -59,10 +61,24 @@ impl Stage {
             notifications: format!("e2e-notifications-{id}"),
             database,
             broker_url: broker_url.to_owned(),
+            settings: Vec::new(),
             servers: Mutex::default(),
             queues: Mutex::default(),
             logs: TempDir::new().expect("a temporary folder"),
         }
+    }
+
+    /// The same, with a setting for each of its workers.
+    pub fn with(mut self, key: &'static str, value: impl Into<String>) -> Self {
+        self.settings.push((key, value.into()));
+        self
+    }
+
+    /// Whether its workers declare quorum queues where clients may want others.
+    pub fn has_quorum_queues(&self) -> bool {
+        self.settings
+            .iter()
+            .any(|(key, value)| *key == "MESSAGING__RABBIT_QUORUM_QUEUE" && value == "true")
     }
 
     /// A stage with one worker, ready, and an inbox of its notifications.
@@ -80,13 +96,15 @@ impl Stage {
             servers.push(name.to_owned());
             servers.len()
         };
-        WorkerBuilder::new(self.logs.path().join(format!("{name}-{count}.log")))
+        let worker = WorkerBuilder::new(self.logs.path().join(format!("{name}-{count}.log")))
             .set("MESSAGING__TRANSPORT_URL", &self.broker_url)
             .set("MESSAGING__CONTROL_EXCHANGE", &self.exchange)
             .set("MESSAGING__TOPIC", &self.topic)
             .set("MESSAGING__SERVER", name)
             .set("NOTIFICATIONS__TOPICS", &self.notifications)
-            .set("DATABASE__URL", self.database.url())
+            .set("DATABASE__URL", self.database.url());
+        let settings = self.settings.iter();
+        settings.fold(worker, |worker, (key, value)| worker.set(key, value))
     }
 
     /// The queue for what is refused.

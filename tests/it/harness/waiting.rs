@@ -9,8 +9,23 @@ use tokio::time::{Instant, interval};
 /// How long anything may take on a busy machine before a test calls it broken.
 pub const PATIENCE: Duration = Duration::from_secs(40);
 
+/// The same of a server's start, of which several may be on their way.
+pub const PATIENCE_WITH_SERVERS: Duration = Duration::from_secs(120);
+
 /// Asks `probe` until it is `Ok` and gives its value; fails with `what` and the last thing seen.
-pub async fn eventually<T, F>(what: &str, mut probe: impl FnMut() -> F) -> T
+pub async fn eventually<T, F>(what: &str, probe: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Result<T, String>>,
+{
+    eventually_within(PATIENCE, what, probe).await
+}
+
+/// The same with another patience.
+pub async fn eventually_within<T, F>(
+    patience: Duration,
+    what: &str,
+    mut probe: impl FnMut() -> F,
+) -> T
 where
     F: Future<Output = Result<T, String>>,
 {
@@ -20,8 +35,8 @@ where
         ticks.tick().await;
         match probe().await {
             Ok(value) => return value,
-            Err(seen) if started.elapsed() > PATIENCE => {
-                panic!("not within {PATIENCE:?}: {what}; last seen: {seen}")
+            Err(seen) if started.elapsed() > patience => {
+                panic!("not within {patience:?}: {what}; last seen: {seen}")
             }
             Err(_) => {}
         }
