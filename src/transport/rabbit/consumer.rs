@@ -23,6 +23,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::connection::Session;
 use super::declare::{lost, refused};
+use super::delivery_count::DeliveryCounts;
 use super::properties::{TooLong, short, to_delivery};
 use super::streams::Streams;
 use super::supervisor::{DECLARE_TIMEOUT, Supervisor, Target};
@@ -81,7 +82,8 @@ pub(super) fn start(target: Arc<Target>, spec: ConsumerSpec) -> Box<dyn Consumer
         closed: CancellationToken::new(),
     });
     let supervisor = Supervisor::new(target, spec.name.clone(), link_sender);
-    let task = Task { shared: Arc::clone(&shared), spec, sender: Some(sender) };
+    let counts = DeliveryCounts::default();
+    let task = Task { shared: Arc::clone(&shared), spec, sender: Some(sender), counts };
     tokio::spawn(task.run(supervisor));
     let acker = Arc::new(RabbitAcker { shared, _close_on_drop: closing.drop_guard() });
     Box::new(RabbitConsumer { deliveries, acker })
@@ -92,6 +94,8 @@ struct Task {
     spec: ConsumerSpec,
     /// Dropped once nothing more will be delivered.
     sender: Option<mpsc::UnboundedSender<Delivery>>,
+    /// Those of the live session.
+    counts: DeliveryCounts,
 }
 
 impl Task {
@@ -177,6 +181,7 @@ impl Task {
     ) -> Result<(), TransportError> {
         let mut batch = Vec::new();
         let mut liveness = tokio::time::interval(LIVENESS_CHECK);
+        self.counts = DeliveryCounts::default();
         loop {
             tokio::select! {
                 biased;
@@ -200,7 +205,7 @@ impl Task {
     }
 
     fn hand_out(
-        &self,
+        &mut self,
         session: u64,
         streams: &Streams,
         batch: &mut Vec<(usize, lapin::message::Delivery)>,
@@ -208,6 +213,7 @@ impl Task {
         let sender = self.sender.as_ref().ok_or(ConsumerGone)?;
         for (source, delivery) in batch.drain(..) {
             let delivery = to_delivery(session, streams.queue(source), delivery);
+            self.counts.look(&delivery);
             sender.send(delivery).map_err(|_| ConsumerGone)?;
         }
         Ok(())

@@ -25,6 +25,8 @@ pub(super) struct Difference {
 enum Gravity {
     /// It works all the same.
     Odd,
+    /// The broker may drop messages that nothing is wrong with.
+    Lossy,
     /// Clients cannot declare it, and messages may not be routed.
     Broken,
 }
@@ -45,12 +47,13 @@ impl Difference {
     }
 
     pub(super) fn of_queue(what: String, queue: &Queue, broker_says: String) -> Self {
-        let setting = match argument(&broker_says) {
-            Some("x-queue-type") | None => queue.setting,
-            Some("durable") => queue.durable_setting.unwrap_or(NONE),
-            Some(_) => NONE,
+        let (setting, gravity) = match argument(&broker_says) {
+            Some("x-queue-type") | None => (queue.setting, Gravity::Odd),
+            Some("durable") => (queue.durable_setting.unwrap_or(NONE), Gravity::Odd),
+            Some("x-delivery-limit") => (NONE, Gravity::Lossy),
+            Some(_) => (NONE, Gravity::Odd),
         };
-        Self { what, broker_says, setting, gravity: Gravity::Odd }
+        Self { what, broker_says, setting, gravity }
     }
 
     /// Says it in the log.
@@ -63,6 +66,14 @@ impl Difference {
                 setting,
                 "exists with other flags or arguments than declared, of which the broker names the \
                  first; used as it is"
+            ),
+            Gravity::Lossy => warn!(
+                what,
+                broker_says,
+                setting,
+                "this queue was made with another delivery limit (RabbitMQ 4's own is 20): the broker \
+                 drops a message delivered more often than that in vain, and each death of a worker \
+                 counts against all that it held; used as it is"
             ),
             Gravity::Broken => error!(
                 what,
@@ -128,6 +139,8 @@ mod tests {
         ] {
             let difference = Difference::of_queue("queue `q`".to_owned(), queue, says(argument));
             assert_eq!(difference.setting, setting, "{argument}");
+            let lossy = argument == "x-delivery-limit";
+            assert_eq!(difference.gravity == Gravity::Lossy, lossy, "{argument}");
         }
         let exchange = |kind, argument| {
             let what = "exchange `x`".to_owned();

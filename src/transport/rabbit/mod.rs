@@ -14,6 +14,7 @@ mod browser;
 mod connection;
 mod consumer;
 mod declare;
+mod delivery_count;
 mod difference;
 mod lanes;
 mod properties;

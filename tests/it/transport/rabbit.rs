@@ -273,6 +273,42 @@ async fn an_argument_that_no_setting_decides_is_told_as_such() {
 }
 
 #[tokio::test]
+async fn a_queue_with_a_small_delivery_limit_is_warned_about_before_and_when_it_matters() {
+    let (log, _guard) = Log::start();
+    let (transport, names) = (rabbit_at(&rabbit_url()), names());
+    let (_connection, channel) = channel().await;
+    let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-queue-type".into(), lapin::types::AMQPValue::LongString("quorum".into()));
+    arguments.insert("x-delivery-limit".into(), lapin::types::AMQPValue::LongInt(5));
+    arguments.insert("x-expires".into(), lapin::types::AMQPValue::LongInt(120_000));
+    let name = names.queue.as_str().into();
+    channel.queue_declare(name, options, arguments).await.unwrap();
+
+    let mut spec = spec(&names, 10);
+    spec.topology.queues[0].queue_type = QueueType::Quorum;
+    spec.topology.queues[0].delivery_limit = Some(1_000_000);
+    let publisher = transport.publisher("test", spec.topology.clone());
+    publisher.publish(message(&names, "1")).await.await.unwrap();
+    let line = log.line_with("another delivery limit");
+    for words in ["WARN", &*names.queue, "'5'", "'1000000'"] {
+        assert!(line.contains(words), "`{words}` in {line}");
+    }
+
+    let often = "delivered so often in vain";
+    for in_vain in 0..4 {
+        assert!(!log.text().contains(often), "after {in_vain}: {}", log.text());
+        let mut consumer = transport.consume(spec.clone());
+        assert_eq!(body(&next(&mut consumer).await), "1");
+        consumer.acker().close().await;
+    }
+    let line = log.line_with(often);
+    for words in ["WARN", &*names.queue, "count=3", "list_policies"] {
+        assert!(line.contains(words), "`{words}` in {line}");
+    }
+}
+
+#[tokio::test]
 async fn an_exchange_of_another_type_is_an_error_that_says_what_it_costs() {
     let (log, _guard) = Log::start();
     let (transport, names) = (rabbit_at(&rabbit_url()), names());
