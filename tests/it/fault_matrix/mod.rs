@@ -1,6 +1,6 @@
 //! Where the worker may die, and what its servers and the network may do to it, by database: under
 //! traffic whose end is known the built binary ends by itself at a named point, is killed at random,
-//! or lives through a fault; a checker compares what is there at the end with what must be.
+//! lives through a fault, or works beside the version before; a checker compares what is there at the end with what must be.
 //! docs/RELIABILITY.md holds the counts; `scripts/faults` writes them.
 //!
 //! ```text
@@ -26,6 +26,7 @@ mod scene;
 mod snapshot;
 mod traffic;
 mod truth;
+mod versions;
 
 /// Whether this is the longer matrix: with faults that last, and on every database.
 fn is_long() -> bool {

@@ -4,6 +4,7 @@
 //! exchanges when it is dropped.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Mutex;
 
 use serde_json::{Value, json};
@@ -32,6 +33,8 @@ pub struct Stage {
     pub notifications: String,
     /// `database.url`'s database
     pub database: Database,
+    /// What workers run, unless the binary under test.
+    pub binary: Option<PathBuf>,
     broker_url: String,
     /// What all workers are started with besides.
     settings: Vec<(&'static str, String)>,
@@ -60,6 +63,7 @@ impl Stage {
             topic: format!("e2e-restore-{id}"),
             notifications: format!("e2e-notifications-{id}"),
             database,
+            binary: None,
             broker_url: broker_url.to_owned(),
             settings: Vec::new(),
             servers: Mutex::default(),
@@ -96,7 +100,12 @@ impl Stage {
             servers.push(name.to_owned());
             servers.len()
         };
-        let worker = WorkerBuilder::new(self.logs.path().join(format!("{name}-{count}.log")))
+        let builder = WorkerBuilder::new(self.logs.path().join(format!("{name}-{count}.log")));
+        let builder = match &self.binary {
+            Some(binary) => builder.binary(binary),
+            None => builder,
+        };
+        let worker = builder
             .set("MESSAGING__TRANSPORT_URL", &self.broker_url)
             .set("MESSAGING__CONTROL_EXCHANGE", &self.exchange)
             .set("MESSAGING__TOPIC", &self.topic)

@@ -18,6 +18,7 @@ const BINARY: &str = env!("CARGO_BIN_EXE_karbor-restore-worker");
 
 /// Settings of a worker that is not started yet.
 pub struct WorkerBuilder {
+    binary: PathBuf,
     settings: BTreeMap<String, String>,
     arguments: Vec<String>,
     log: PathBuf,
@@ -26,7 +27,13 @@ pub struct WorkerBuilder {
 impl WorkerBuilder {
     /// A worker that logs to a file.
     pub fn new(log: PathBuf) -> Self {
-        Self { settings: BTreeMap::new(), arguments: Vec::new(), log }
+        Self { binary: BINARY.into(), settings: BTreeMap::new(), arguments: Vec::new(), log }
+    }
+
+    /// Another binary than the one under test.
+    pub fn binary(mut self, binary: impl Into<PathBuf>) -> Self {
+        self.binary = binary.into();
+        self
     }
 
     /// Takes a setting back, so that another way of setting it counts.
@@ -94,7 +101,7 @@ impl WorkerBuilder {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(BINARY);
+        let mut command = Command::new(&self.binary);
         for (key, _) in std::env::vars().filter(|(key, _)| key.starts_with("KARBOR_RESTORE__")) {
             command.env_remove(key);
         }
