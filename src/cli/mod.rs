@@ -103,10 +103,16 @@ fn start_log(settings: &Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// 2 for settings that cannot be used, 1 for anything else.
+/// Arguments that make no sense together: what is wrong, and what would be accepted.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct BadUsage(String);
+
+/// 2 for arguments or settings that cannot be used, 1 for anything else.
 fn exit_code(error: &anyhow::Error) -> u8 {
-    let bad =
-        error.chain().any(|cause| cause.is::<SettingsError>() || cause.is::<UnknownCrashPoint>());
+    let bad = error.chain().any(|cause| {
+        cause.is::<BadUsage>() || cause.is::<SettingsError>() || cause.is::<UnknownCrashPoint>()
+    });
     if bad { 2 } else { 1 }
 }
 

@@ -45,7 +45,34 @@ pub(super) fn print_table(table: &Table) -> String {
     text
 }
 
+/// How wide a line may be, in characters: as `COLUMNS` says, else as wide as the terminal; `None`
+/// where nobody looks.
+pub(super) fn line_width() -> Option<usize> {
+    let told = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    told.or_else(|| Table::new().width().map(usize::from)).filter(|width| *width > 0)
+}
+
+/// The text, cut to so many characters, with `…` for what is missing.
+pub(super) fn cut(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
+}
+
 /// The text on one line, without control characters.
 pub(super) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_cut_to_a_width() {
+        assert_eq!(cut("für 3", 5), "für 3");
+        assert_eq!(cut("für 3!", 5), "für …");
+        assert_eq!(cut("", 0), "");
+    }
 }

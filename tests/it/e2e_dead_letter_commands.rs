@@ -218,6 +218,15 @@ async fn a_purge_asks_and_deletes_only_what_was_selected() {
     for unselected in [&["purge", "--yes"][..], &["replay"], &["purge", "--error", "Nonsense"]] {
         assert_eq!(run(&stage, unselected).await.status.code(), Some(2), "{unselected:?}");
     }
+    let listed = json_of(&stage, &["list", "--error", "TypeError"]).await;
+    let known = listed["letters"][0]["message_id"].as_str().unwrap();
+    for command in [&["purge", "--yes"][..], &["purge", "--dry-run"], &["replay", "--dry-run"]] {
+        let unknown = run(&stage, &[command, &[known, "no-such-id"]].concat()).await;
+        let said = String::from_utf8_lossy(&unknown.stderr).into_owned();
+        assert_eq!(unknown.status.code(), Some(1), "{command:?}: {said}");
+        assert!(said.contains("no dead letter `no-such-id`: "), "{said}");
+    }
+    until_letters(&stage, 3).await;
     let counted = json_of(&stage, &["purge", "--all", "--dry-run"]).await;
     assert_eq!((&counted["selected"], &counted["deleted"]), (&json!(3), &json!(0)));
     until_letters(&stage, 3).await;

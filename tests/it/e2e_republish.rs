@@ -39,7 +39,6 @@ async fn events_are_published_again_in_order_under_their_ids(
         (vec!["--publisher", &new_id()], 0),
         (vec!["--since", "1h"], 6),
         (vec!["--until", "1h"], 0),
-        (vec!["--since", "1h", "--until", "2020-01-01T00:00:00Z"], 0),
         (vec!["--since", "1h", "--restore", &restore_id, "--publisher", &publisher], 5),
     ] {
         let report = republish(&stage, &[&arguments[..], &["--dry-run"]].concat()).await;
@@ -85,6 +84,15 @@ async fn a_republication_needs_a_selection_and_notifications() {
     let (stage, _worker, _) = Stage::with_worker(Kind::Sqlite).await;
     let all = stage.worker("operator").run(&["events", "republish"]).await;
     assert_eq!(all.status.code(), Some(2), "{all:?}");
+    for (bad, told) in [
+        (&["--publisher", "restore-worker.w1"][..], "a UUID such as"),
+        (&["--since", "1h", "--until", "2020-01-01T00:00:00Z"], "must be the earlier one"),
+    ] {
+        let bad = stage.worker("operator").run(&[&["events", "republish"], bad].concat()).await;
+        let said = String::from_utf8_lossy(&bad.stderr).into_owned();
+        assert_eq!(bad.status.code(), Some(2), "{said}");
+        assert!(said.contains(told), "{said}");
+    }
     let noop = stage.worker("operator").set("NOTIFICATIONS__DRIVER", "noop");
     let noop = noop.run(&["events", "republish", "--since", "1h"]).await;
     assert_eq!(noop.status.code(), Some(1));

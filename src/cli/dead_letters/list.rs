@@ -9,11 +9,14 @@ use super::counts::{Counts, to_json};
 use super::letters::Letters;
 use crate::cli::print;
 use crate::cli::show::Output;
-use crate::cli::table::{new_table, print_table, printable};
+use crate::cli::table::{cut, line_width, new_table, print_table, printable};
 use crate::http::shape::show_time;
 use crate::rpc::KeptLetter;
 use crate::settings::Settings;
 use crate::worker::Brokers;
+
+/// Characters of a reason that are shown in any case.
+const LEAST_REASON: usize = 20;
 
 /// Prints what the queue holds.
 pub(super) async fn run(
@@ -44,7 +47,7 @@ pub(super) async fn run(
             letters: listed.iter().map(LetterShape::from).collect(),
             counts,
         })),
-        Output::Table => print(&to_table(&listed, &counts)),
+        Output::Table => print(&to_table(&listed, &counts, line_width())),
     }
 }
 
@@ -84,7 +87,8 @@ impl<'a> From<&'a KeptLetter> for LetterShape<'a> {
     }
 }
 
-fn to_table(listed: &[KeptLetter], counts: &Counts) -> String {
+/// As a table, its lines cut to `width` characters where the reason, the last column, is too long.
+fn to_table(listed: &[KeptLetter], counts: &Counts, width: Option<usize>) -> String {
     let mut table = new_table(&["TIME", "ERROR", "METHOD", "RESTORE", "MESSAGE ID", "REASON"]);
     for letter in listed {
         let shape = LetterShape::from(letter);
@@ -100,10 +104,45 @@ fn to_table(listed: &[KeptLetter], counts: &Counts) -> String {
             or_dash(Some(shape.reason)),
         ]);
     }
-    let (table, counted) = (print_table(&table), counts.in_words());
+    let (mut table, counted) = (print_table(&table), counts.in_words());
+    if let Some((width, reason)) = width.zip(table.find("REASON")) {
+        // Ids are whole, to be copied.
+        let width = width.max(reason + LEAST_REASON);
+        table = table.lines().map(|line| cut(line, width) + "\n").collect();
+    }
     if counts.selected > listed.len() as u64 {
         let listed = listed.len();
         return format!("{table}... the first {listed} are listed (--limit)\n\n{counted}\n");
     }
     format!("{table}\n{counted}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_cut_to_the_line_and_ids_are_whole() {
+        let letter = KeptLetter {
+            kept_at: None,
+            error: "InvalidInput".to_owned(),
+            reason: "é".repeat(300),
+            method: "restore".to_owned(),
+            queue: String::new(),
+            unique_id: String::new(),
+            message_id: Some("f30fe76e-4715-4cf8-aff3-13deea7170c3".to_owned()),
+            restore_id: None,
+            has_message: true,
+        };
+        let row = |width| {
+            let table = to_table(std::slice::from_ref(&letter), &Counts::default(), width);
+            table.lines().nth(1).expect("a row").to_owned()
+        };
+        assert!(row(None).ends_with(&letter.reason));
+        assert_eq!(row(Some(120)).chars().count(), 120);
+        assert!(row(Some(120)).ends_with("é…"));
+        let narrow = row(Some(40));
+        assert!(narrow.contains("f30fe76e-4715-4cf8-aff3-13deea7170c3"), "{narrow}");
+        assert!(narrow.ends_with(&("é".repeat(LEAST_REASON - 1) + "…")), "{narrow}");
+    }
 }

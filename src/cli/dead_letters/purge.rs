@@ -46,13 +46,18 @@ pub(super) async fn run(
     let mut letters = Letters::open(settings, &brokers).await?;
     let now = chrono::Utc::now();
     let mut counts = Counts::default();
-    let mut selected = Vec::new();
+    let (mut selected, mut unmet) = (Vec::new(), selection.unmet());
     while let Some((delivery, letter)) = letters.next().await? {
         counts.looked_at += 1;
+        unmet.meet(&letter);
         if selection.takes(&letter, now) {
             counts.select(&letter);
             selected.push(delivery.tag);
         }
+    }
+    if let Err(unknown) = unmet.refuse() {
+        letters.close().await?;
+        return Err(unknown.context("nothing was deleted"));
     }
     let agreed = match consent {
         Consent::Given => true,

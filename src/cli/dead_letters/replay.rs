@@ -76,11 +76,13 @@ async fn replay(
 ) -> anyhow::Result<()> {
     let now = chrono::Utc::now();
     let (mut page, mut bytes) = (Vec::new(), 0);
+    let mut unmet = selection.unmet();
     loop {
         let next = letters.next().await?;
         let is_last = next.is_none();
         if let Some((delivery, letter)) = next {
             report.counts.looked_at += 1;
+            unmet.meet(&letter);
             if selection.takes(&letter, now) {
                 report.counts.select(&letter);
                 if !letter.has_message {
@@ -98,7 +100,7 @@ async fn replay(
             sender.send(letters, std::mem::take(&mut page), report).await?;
         }
         if is_last {
-            return Ok(());
+            return unmet.refuse();
         }
     }
 }

@@ -1,22 +1,57 @@
 //! Which letters a command is about.
 
+use anyhow::bail;
 use chrono::{DateTime, Utc};
 
 use super::arguments::Selection;
 use crate::domain::clean_name;
 use crate::rpc::KeptLetter;
 
+/// Ids that were asked for and that no letter has, as far as was looked.
+pub(super) struct Unmet(Vec<String>);
+
+impl Unmet {
+    /// Looks at one more letter.
+    pub(super) fn meet(&mut self, letter: &KeptLetter) {
+        self.0.retain(|id| !is_named(letter, id));
+    }
+
+    /// Says which there are.
+    ///
+    /// # Errors
+    /// There is one: somebody may have mistaken it for another.
+    pub(super) fn refuse(&self) -> anyhow::Result<()> {
+        let ids: Vec<_> =
+            self.0.iter().map(|id| format!("`{}`", clean_name(id).unwrap_or_default())).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let ids = ids.join(", ");
+        bail!(
+            "there is no dead letter {ids}: it is nobody's message_id or _unique_id; \
+             `dead-letters list` shows those that are there"
+        )
+    }
+}
+
+/// Whether `id` is the letter's `message_id`, or the `_unique_id` of its message.
+fn is_named(letter: &KeptLetter, id: &str) -> bool {
+    // What a letter says was cleaned.
+    let id = clean_name(id);
+    id.is_some() && (id == letter.message_id || id.as_ref() == Some(&letter.unique_id))
+}
+
 impl Selection {
+    /// The ids to be met.
+    pub(super) fn unmet(&self) -> Unmet {
+        Unmet(self.ids.clone())
+    }
+
     /// Whether all that was asked for holds of `letter` at `now`. One whose age is not known (a
     /// version without that header kept it) is neither old nor new.
     pub(super) fn takes(&self, letter: &KeptLetter, now: DateTime<Utc>) -> bool {
-        let is_named = |id: &String| {
-            // What a letter says was cleaned.
-            let id = clean_name(id);
-            id.is_some() && (id == letter.message_id || id.as_ref() == Some(&letter.unique_id))
-        };
         let age = letter.kept_at.map(|at| (now - at).to_std().unwrap_or_default());
-        (self.ids.is_empty() || self.ids.iter().any(is_named))
+        (self.ids.is_empty() || self.ids.iter().any(|id| is_named(letter, id)))
             && self.error.as_ref().is_none_or(|error| *error == letter.error)
             && self.method.as_ref().is_none_or(|method| *method == letter.method)
             && self.restore.is_none_or(|restore| Some(restore) == letter.restore_id)

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use anyhow::bail;
+use anyhow::Context as _;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -13,7 +13,6 @@ use super::list::LetterShape;
 use crate::cli::print;
 use crate::cli::show::Output;
 use crate::cli::table::printable;
-use crate::domain::clean_name;
 use crate::rpc::{KeptLetter, properties_to_json};
 use crate::settings::Settings;
 use crate::transport::Delivery;
@@ -38,18 +37,17 @@ pub(super) async fn run(
     let mut letters = Letters::open(settings, &brokers).await?;
     let selection = Selection { ids: vec![id.to_owned()], ..Selection::default() };
     let now = chrono::Utc::now();
-    let mut found = None;
+    let (mut found, mut unmet) = (None, selection.unmet());
     // To the end, also when it is found: a quorum queue puts what it gets back behind the rest.
     while let Some((delivery, letter)) = letters.next().await? {
+        unmet.meet(&letter);
         if found.is_none() && selection.takes(&letter, now) {
             found = Some((delivery, letter));
         }
     }
     letters.close().await?;
-    let Some((delivery, letter)) = found else {
-        let id = clean_name(id).unwrap_or_default();
-        bail!("there is no dead letter `{id}`: it is nobody's message_id or _unique_id");
-    };
+    unmet.refuse()?;
+    let (delivery, letter) = found.context("the broker gave no letter")?;
     print(&match output {
         Output::Json => to_json(&Shown::new(&delivery, &letter, body)),
         Output::Table => to_text(&Shown::new(&delivery, &letter, body)),

@@ -2,12 +2,13 @@
 
 use chrono::{DateTime, Utc};
 use clap::{ArgGroup, Args, Subcommand};
-use uuid::Uuid;
 
+use crate::cli::BadUsage;
 use crate::cli::age::parse_age;
 use crate::cli::arguments::ConfigFiles;
 use crate::cli::show::Output;
 use crate::domain::{PublisherId, RestoreId};
+use crate::http::shape::show_time;
 use crate::store::EventSelection;
 
 /// What can be done with committed events.
@@ -40,9 +41,9 @@ pub struct Selection {
     #[arg(long, value_name = "ID")]
     pub restore: Option<RestoreId>,
 
-    /// Written by this publisher
-    #[arg(long, value_name = "ID")]
-    pub publisher: Option<Uuid>,
+    /// Written by this publisher: a UUID, the `publisher_id` of rows of `restore_events`
+    #[arg(long, value_name = "ID", value_parser = parse_publisher)]
+    pub publisher: Option<PublisherId>,
 
     /// Committed at this time or later: RFC 3339 (`2026-11-24T12:00:00Z`), or how long ago (`2h`)
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
@@ -55,13 +56,20 @@ pub struct Selection {
 
 impl Selection {
     /// What the store is asked for at `now`.
-    pub(super) fn at(&self, now: DateTime<Utc>) -> EventSelection {
-        EventSelection {
-            restore: self.restore,
-            publisher: self.publisher.map(PublisherId),
-            since: self.since,
-            until: self.until.unwrap_or(now),
+    ///
+    /// # Errors
+    /// Nothing can have been committed in that interval.
+    pub(super) fn at(&self, now: DateTime<Utc>) -> Result<EventSelection, BadUsage> {
+        let until = self.until.unwrap_or(now);
+        if let Some(since) = self.since.filter(|since| *since >= until) {
+            let (since, until) = (show_time(since), show_time(until));
+            return Err(BadUsage(format!(
+                "no event can be selected: `--since` is {since}, and `--until` (now, unless given) \
+                 is {until}; `--since` must be the earlier one"
+            )));
         }
+        let Self { restore, publisher, since, .. } = *self;
+        Ok(EventSelection { restore, publisher, since, until })
     }
 }
 
@@ -72,6 +80,12 @@ impl EventsCommand {
             Self::Republish { files, .. } => files,
         }
     }
+}
+
+fn parse_publisher(text: &str) -> Result<PublisherId, String> {
+    let accepted = "a UUID such as `f30fe76e-4715-4cf8-aff3-13deea7170c3`: what `restore_events` has \
+                    in `publisher_id`, not the `publisher_id` of a notification";
+    text.parse().map(PublisherId).map_err(|_: uuid::Error| accepted.to_owned())
 }
 
 fn parse_time(text: &str) -> Result<DateTime<Utc>, String> {
@@ -86,6 +100,19 @@ fn parse_time(text: &str) -> Result<DateTime<Utc>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_interval_has_a_length() {
+        let now = Utc::now();
+        let selection = |since, until| Selection { since, until, ..Selection::default() };
+        let earlier = Some(now - chrono::TimeDelta::hours(1));
+        assert!(selection(earlier, None).at(now).is_ok());
+        assert!(selection(None, earlier).at(now).is_ok());
+        for (since, until) in [(Some(now), None), (Some(now), earlier), (earlier, earlier)] {
+            let said = selection(since, until).at(now).unwrap_err().to_string();
+            assert!(said.contains("`--since` must be the earlier one"), "{said}");
+        }
+    }
 
     #[test]
     fn a_time_is_absolute_or_ago() {

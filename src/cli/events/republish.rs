@@ -49,6 +49,7 @@ pub(super) async fn run(
     mode: Mode,
     output: Output,
 ) -> anyhow::Result<()> {
+    let selected = selection.at(Utc::now())?;
     let notifier = Arc::new(Notifier::new(settings.notifier()));
     if !notifier.is_sending() {
         bail!("`notifications.driver` is `noop`: nothing is published");
@@ -64,7 +65,7 @@ pub(super) async fn run(
         }),
     };
     let mut report = Report { dry_run: mode == Mode::DryRun, ..Report::default() };
-    let done = republish(&store, &selection.at(Utc::now()), sink.as_ref(), &mut report).await;
+    let done = republish(&store, &selected, sink.as_ref(), &mut report).await;
     if let Some(sink) = &sink {
         sink.publisher.close().await;
     }
