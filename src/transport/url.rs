@@ -124,8 +124,9 @@ impl FromStr for TransportUrl {
         }
         let (address, query) = rest.split_once('?').unwrap_or((rest, ""));
         let (netloc, path) = address.split_once('/').unwrap_or((address, ""));
-        // A password with a `?` or `/` in it was cut there: its rest must not be named as an option.
-        if query.contains('@') || (path.contains('@') && !netloc.contains('@')) {
+        // A password with a `?` or `/` in it was cut there: its rest must not be named as an option,
+        // nor shown as a virtual host. One with an `@` in its name is written with `%40`.
+        if query.contains('@') || path.contains('@') {
             return Err(UrlError::Host(1));
         }
         let mut hosts = netloc
@@ -347,6 +348,7 @@ mod tests {
     #[case("rabbit://u:secret@h:0")]
     #[case("rabbit://u:se/secret@h")]
     #[case("rabbit://u:1/secret@h")]
+    #[case("rabbit://u:p@1/secret@h")]
     #[case("rabbit://u:1?secret@h")]
     #[case("rabbit://u:secret#x@h")]
     #[case("rabbit://u:secret@[::1")]
