@@ -273,6 +273,8 @@ mod tests {
             r#"{"a": "[\"{\\\"restore_auth\\\": \\\"SECRET\\\"}\"]"}"#,
             r#"{"a": "{'restore\\u005fauth': 'SECRET'}", "b": "<restore_auth>SECRET"}"#,
             r#"{"{'restore_auth': 'SECRET'}": 1, "a": "x_context_auth_token_info = SECRET"}"#,
+            r#"{"oslo.message": "{\"restore_auth\": \"SECRET\", \"restore_auth\": null}"}"#,
+            r#"{"oslo.message": "{\"a\": {\"restore_auth\": \"SECRET\"}, \"a\": 1}"}"#,
         ] {
             let kept = redact_body(body.as_bytes());
             assert!(!kept.contains("SECRET"), "{kept}");
