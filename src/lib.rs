@@ -26,3 +26,4 @@ pub mod crash_point;
 mod backoff;
 mod bell;
 mod cause;
+mod log_limit;

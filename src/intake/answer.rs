@@ -15,6 +15,7 @@ use tracing::info;
 use super::settle::Settler;
 use crate::crash_point::{self, CrashPoint};
 use crate::http::Metrics;
+use crate::log_limit::LogLimit;
 use crate::rpc::Caller;
 use crate::transport::{DeliveryTag, Message, PublishError, Publisher};
 
@@ -22,6 +23,8 @@ use crate::transport::{DeliveryTag, Message, PublishError, Publisher};
 /// that just reconnected declares its queue within this time.
 const RETRIES: [Duration; 3] =
     [Duration::from_millis(100), Duration::from_millis(300), Duration::from_millis(600)];
+
+static DROPPED: LogLimit = LogLimit::new("answers whose caller is gone");
 
 /// An answer on its way, and the call it settles.
 struct Answer {
@@ -125,7 +128,9 @@ async fn see_through(
         }
         Err(error) => {
             metrics.replies_dropped.inc();
-            info!(reply_q = answer.message.routing_key, %error, "the caller is gone; its answer is dropped");
+            if DROPPED.admits() {
+                info!(reply_q = answer.message.routing_key, %error, "the caller is gone; its answer is dropped");
+            }
         }
     }
     answer.settles

@@ -12,6 +12,7 @@ use tracing::warn;
 use super::settle::Settler;
 use crate::crash_point::{self, CrashPoint};
 use crate::http::Metrics;
+use crate::log_limit::LogLimit;
 use crate::outbox::publish_until_confirmed;
 use crate::rpc::{DeadLetter, Dispatched, Notifier, RpcError};
 use crate::transport::{DeliveryTag, Properties, Publisher};
@@ -19,6 +20,8 @@ use crate::transport::{DeliveryTag, Properties, Publisher};
 /// Letters on their way at once: enough that a flood of bad messages does not wait for one confirm
 /// at a time, few enough that they never fill the memory.
 pub(super) const LETTERS_IN_FLIGHT: usize = 256;
+
+static DEAD_LETTERS: LogLimit = LogLimit::new("dead letters");
 
 /// What came, as it came.
 #[derive(Debug, Clone)]
@@ -66,14 +69,16 @@ impl DeadLetterOffice {
         let Reject { parcel, dispatched, error } = reject;
         let letter =
             DeadLetter::new(&parcel.queue, &parcel.properties, &parcel.body, dispatched, error);
-        warn!(
-            error = error.class(),
-            reason = %error,
-            method = letter.method,
-            unique_id = dispatched.unique_id,
-            queue = letter.queue,
-            "a message cannot be applied and goes to the dead letters"
-        );
+        if DEAD_LETTERS.admits() {
+            warn!(
+                error = error.class(),
+                reason = %error,
+                method = letter.method,
+                unique_id = dispatched.unique_id,
+                queue = letter.queue,
+                "a message cannot be applied and goes to the dead letters"
+            );
+        }
         self.metrics.count_dead_letter(error.class());
         let now = Utc::now();
         publish_until_confirmed(self.letters.as_ref(), || vec![letter.message(&self.queue, now)])

@@ -5,8 +5,12 @@ use tracing::{error, warn};
 use super::commit::ItemResult;
 use crate::domain::{Command, Effect, Outcome, ResourceStatus, mask_passwords};
 use crate::http::Metrics;
+use crate::log_limit::LogLimit;
 use crate::rpc::{Dispatched, RpcError};
 use crate::store::DatabaseFault;
+
+static STALE_FINALS: LogLimit = LogLimit::new("outcomes that came too late");
+static REFUSED_ALONE: LogLimit = LogLimit::new("messages that the database refuses");
 
 /// Counts effects; a stale `available` or `error` is logged too: somebody forgot to send a
 /// sequence.
@@ -33,13 +37,15 @@ fn warn_stale_final(
     said: ResourceStatus,
     known: ResourceStatus,
 ) {
-    // Somebody may have put a URL there.
-    let resource = key.to_string();
-    let resource = mask_passwords(&resource);
-    warn!(
-        %restore_id, %resource, %said, %known,
-        "an outcome came too late to count; a retry needs a higher sequence"
-    );
+    if STALE_FINALS.admits() {
+        // Somebody may have put a URL there.
+        let resource = key.to_string();
+        let resource = mask_passwords(&resource);
+        warn!(
+            %restore_id, %resource, %said, %known,
+            "an outcome came too late to count; a retry needs a higher sequence"
+        );
+    }
 }
 
 /// Whether a restore is known now for which others may have waited.
@@ -49,12 +55,14 @@ pub(super) fn recorded(command: &Command, result: &ItemResult) -> bool {
 
 /// The database refuses one message alone: a fault of ours, kept for us to see.
 pub(super) fn refused_alone(dispatched: &Dispatched, fault: &DatabaseFault) {
-    error!(
-        %fault,
-        method = dispatched.method,
-        unique_id = dispatched.unique_id,
-        "the database refuses this message alone; it is kept as a dead letter"
-    );
+    if REFUSED_ALONE.admits() {
+        error!(
+            %fault,
+            method = dispatched.method,
+            unique_id = dispatched.unique_id,
+            "the database refuses this message alone; it is kept as a dead letter"
+        );
+    }
 }
 
 /// What the sender of such a message is told: the database's own words may hold values.

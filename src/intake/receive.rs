@@ -16,8 +16,11 @@ use super::dead_letter::{Parcel, Reject};
 use super::settle::Settler;
 use crate::crash_point::{self, CrashPoint};
 use crate::http::{Metrics, Observed};
+use crate::log_limit::LogLimit;
 use crate::rpc::{Action, Dispatched, Dispatcher, RpcError, observe};
 use crate::transport::{Consumer, Delivery, DeliveryTag};
+
+static LARGE_COPIES: LogLimit = LogLimit::new("copies that are too large");
 
 /// A delivery that was understood, or found wanting; whichever, it must be settled.
 pub(super) struct Work {
@@ -116,7 +119,9 @@ impl Reception {
         if ours.is_none() {
             if too_large {
                 let bytes = delivery.body.len();
-                warn!(queue, bytes, "a copy is over `limits.body_bytes` and is not read");
+                if LARGE_COPIES.admits() {
+                    warn!(queue, bytes, "a copy is over `limits.body_bytes` and is not read");
+                }
             } else {
                 debug!(queue, method, "a copy is not ours and is let go");
             }

@@ -9,12 +9,15 @@ use tracing::warn;
 use crate::backoff::Pauses;
 use crate::crash_point::{self, CrashPoint};
 use crate::domain::Event;
+use crate::log_limit::LogLimit;
 use crate::rpc::Notifier;
 use crate::transport::{Confirm, Message, PublishError, Publisher};
 
 /// Events published and not yet confirmed, at most. Confirms take most of the time of a
 /// publication; a window hides it.
 pub(super) const WINDOW: usize = 1000;
+
+static UNPUBLISHED: LogLimit = LogLimit::new("messages that are not published");
 
 /// Where notifications go.
 #[derive(Clone)]
@@ -80,7 +83,9 @@ pub async fn publish_until_confirmed(
         if error == PublishError::Lost {
             continue; // the next attempt waits for the next connection
         }
-        warn!(%error, exchange, routing_key = key, "a message is not published; trying again");
+        if UNPUBLISHED.admits() {
+            warn!(%error, exchange, routing_key = key, "a message is not published; trying again");
+        }
         pauses.pause().await;
     }
 }

@@ -13,6 +13,7 @@ use crate::domain::{
     Refusal, ResourceId, ResourceKey, ResourceStatus, ResourceType, ResourceUpdate, RestoreId,
     RestoreStatus, State, UnknownStatus, clean_name, clean_reason,
 };
+use crate::log_limit::LogLimit;
 use crate::wire::{data_of_object, dumps};
 
 const RESTORE: Signature = Signature { required: &["restore"], optional: &["restore_auth"] };
@@ -31,6 +32,8 @@ const EXPECTED_ITEM: Signature =
 const UPDATE_RESTORE: Signature =
     Signature { required: &["restore_id", "status"], optional: &["reason", "sequence"] };
 const GET_RESTORE: Signature = Signature { required: &["restore_id"], optional: &[] };
+
+static ODD_KEYS: LogLimit = LogLimit::new("restores with odd keys");
 
 /// Karbor's column holds this many bytes.
 const PARAMETERS_BYTES: usize = 65_535;
@@ -158,7 +161,7 @@ impl Rules<'_> {
                 name: None,
             });
         }
-        if left_out > 0 {
+        if left_out > 0 && ODD_KEYS.admits() {
             // The keys are not repeated: they are anybody's text, and may be long.
             warn!(
                 restore_id = %id,

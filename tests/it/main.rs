@@ -23,6 +23,7 @@ mod e2e_logins;
 mod e2e_merge;
 mod e2e_notifications;
 mod e2e_observed;
+mod e2e_poison;
 mod e2e_process;
 mod e2e_python;
 mod e2e_reads;

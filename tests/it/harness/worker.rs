@@ -123,6 +123,11 @@ impl Worker {
         self.address
     }
 
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits until `/readyz` says 200.
     pub async fn ready(&self) {
         eventually("a worker is ready", || async {
