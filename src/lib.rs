@@ -27,3 +27,5 @@ mod backoff;
 mod bell;
 mod cause;
 mod log_limit;
+#[cfg(test)]
+mod fuzz;

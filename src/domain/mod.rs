@@ -14,6 +14,8 @@ mod merge;
 mod limit;
 mod command;
 mod event;
+#[cfg(test)]
+mod fuzz;
 
 pub use alias::{AliasTable, BadAlias, UnknownStatusText};
 pub use command::{

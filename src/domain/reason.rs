@@ -86,6 +86,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::fuzz::mixed;
 
     #[test]
     fn nothing_is_none() {
@@ -124,44 +125,6 @@ mod tests {
             assert!(cleaned.chars().count() <= 80);
             assert_eq!(clean_reason(&cleaned, 80).unwrap(), cleaned);
         }
-    }
-
-    /// Texts in which passwords, quotes and flags meet in every way.
-    fn mixed() -> impl Strategy<Value = String> {
-        proptest::collection::vec(
-            prop_oneof![
-                Just("password"),
-                Just("admin_pass"),
-                Just("token"),
-                Just("secret"),
-                Just("--"),
-                Just("-"),
-                Just("="),
-                Just(" "),
-                Just("'"),
-                Just("\""),
-                Just(":"),
-                Just(","),
-                Just("<"),
-                Just(">"),
-                Just("</"),
-                Just("://"),
-                Just("@"),
-                Just("u"),
-                Just("abc"),
-                Just("1"),
-                Just("***"),
-                Just("\n"),
-                Just("é"),
-                Just("\u{202e}"),
-                Just("\\"),
-                Just("/"),
-                Just("}"),
-                Just("^"),
-            ],
-            0..40,
-        )
-        .prop_map(|words| words.concat())
     }
 
     proptest! {

@@ -31,6 +31,8 @@ mod restores;
 pub mod shape;
 mod timeline;
 mod token;
+#[cfg(test)]
+mod fuzz;
 
 use std::io;
 use std::sync::Arc;

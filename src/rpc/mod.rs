@@ -19,6 +19,8 @@ mod kept_letter;
 mod notifier;
 mod target;
 pub mod client;
+#[cfg(test)]
+mod fuzz;
 
 pub use caller::Caller;
 pub use dead_letter::DeadLetter;

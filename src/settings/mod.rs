@@ -16,6 +16,8 @@ mod show;
 mod source;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod fuzz;
 
 use std::path::PathBuf;
 

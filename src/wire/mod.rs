@@ -16,6 +16,8 @@ mod redact;
 mod kept;
 #[cfg(test)]
 pub(crate) mod samples;
+#[cfg(test)]
+mod fuzz;
 
 pub(crate) use envelope::{Malformed, open, open_request, seal};
 pub(crate) use failure::Failure;
