@@ -73,7 +73,7 @@ pub fn spell_transition(restore: &str, resource: &str, status: &str) -> String {
     format!("{restore} {resource} {status}")
 }
 
-fn cast_restore(id: &Uuid) -> Vec<u8> {
+pub fn cast_restore(id: &Uuid) -> Vec<u8> {
     let restore = json!({
         "id": id.to_string(),
         "project_id": PROJECT,
@@ -88,8 +88,24 @@ fn cast_restore(id: &Uuid) -> Vec<u8> {
     encode_cast("restore", &json!({"restore": restore, "restore_auth": null}))
 }
 
+/// A call whose answer goes to `reply_q`.
+pub fn encode_call(method: &str, arguments: &Value, reply_q: &str) -> Vec<u8> {
+    let mut message = message(method, arguments);
+    message["_msg_id"] = Uuid::new_v4().as_simple().to_string().into();
+    message["_reply_q"] = reply_q.into();
+    seal(&message)
+}
+
 /// A cast as oslo.messaging puts it on the broker, with a context as large as Karbor's.
-fn encode_cast(method: &str, arguments: &Value) -> Vec<u8> {
+pub fn encode_cast(method: &str, arguments: &Value) -> Vec<u8> {
+    seal(&message(method, arguments))
+}
+
+fn seal(message: &Value) -> Vec<u8> {
+    json!({"oslo.version": "2.0", "oslo.message": message.to_string()}).to_string().into_bytes()
+}
+
+fn message(method: &str, arguments: &Value) -> Value {
     let endpoint = |name: &str, port: u16| {
         let url = format!("http://192.0.2.7:{port}/v3/{PROJECT}");
         json!({"type": name, "name": name, "endpoints": [
@@ -107,5 +123,5 @@ fn encode_cast(method: &str, arguments: &Value) -> Vec<u8> {
     let services = [("volumev3", 8776), ("sharev2", 8786), ("database", 8779), ("image", 9292)];
     message["_context_service_catalog"] =
         services.into_iter().map(|(name, port)| endpoint(name, port)).collect();
-    json!({"oslo.version": "2.0", "oslo.message": message.to_string()}).to_string().into_bytes()
+    message
 }
