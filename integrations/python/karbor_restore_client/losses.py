@@ -4,8 +4,9 @@ An error's text may hold a URL with its password: only its class is told.
 """
 
 import logging
-import threading
 import time
+
+from karbor_restore_client import locks
 
 LOG = logging.getLogger(__name__)
 INTERVAL_S = 60
@@ -15,7 +16,7 @@ class Losses(object):
     """Counts what was not sent, and tells the count at most once in `INTERVAL_S` seconds."""
 
     def __init__(self):
-        self._lock = threading.Lock()
+        self._lock = locks.Lock()
         self._count = 0
         self._why = None
         self._told_at = None

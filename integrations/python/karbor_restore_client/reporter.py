@@ -8,9 +8,9 @@ either, an update carries the sequence of the reporter itself, which is an attem
 
 import functools
 import logging
-import threading
 
 from karbor_restore_client import attempt
+from karbor_restore_client import locks
 from karbor_restore_client import message
 from karbor_restore_client import sender
 from karbor_restore_client import sequence
@@ -55,7 +55,7 @@ class RestoreReporter(object):
         self._channel = sender.Channel(topic, kept, str(restore_id))
         self._sequence = sequence.next_sequence()
         self._attempts = {}
-        self._lock = threading.Lock()
+        self._lock = locks.Lock()
         self._closed = False
 
     @quiet

@@ -14,6 +14,7 @@ import weakref
 
 import oslo_messaging as messaging
 
+from karbor_restore_client import locks
 from karbor_restore_client import losses
 from karbor_restore_client import message
 
@@ -25,7 +26,7 @@ EXIT_S = 5
 Message = collections.namedtuple('Message', ('channel', 'method', 'arguments'))
 
 _senders = weakref.WeakValueDictionary()  # id of a transport, which its sender keeps alive
-_senders_lock = threading.Lock()
+_senders_lock = locks.Lock()
 
 
 class Channel(object):
@@ -171,8 +172,6 @@ def _send_before_exit():
 
 
 def _forget_after_fork():
-    global _senders_lock
-    _senders_lock = threading.Lock()
     for sender in list(_senders.values()):
         sender.reset()
 

@@ -1,9 +1,10 @@
 """The sequence of an attempt, by which the worker tells a retry from a late message."""
 
-import threading
 import time
 
-_lock = threading.Lock()
+from karbor_restore_client import locks
+
+_lock = locks.Lock()
 _last = 0
 
 

@@ -7,11 +7,10 @@ in the process of `karbor-protection`, after `karbor.cmd.protection` was importe
 process for eventlet first) and before its `main()` runs. Karbor is imported by `install` only.
 """
 
-import threading
-
+from karbor_restore_client import locks
 from karbor_restore_client.reporter import TOPIC
 
-_lock = threading.Lock()
+_lock = locks.Lock()
 _installed = None
 
 

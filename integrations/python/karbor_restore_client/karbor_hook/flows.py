@@ -6,11 +6,11 @@ Everything here is called from Karbor's threads: it raises nothing and waits for
 import collections
 import functools
 import logging
-import threading
 
 from karbor import rpc
 
 from karbor_restore_client import attempt
+from karbor_restore_client import locks
 from karbor_restore_client import message
 from karbor_restore_client import reporter
 from karbor_restore_client.karbor_hook import binding
@@ -53,7 +53,7 @@ class Flows(object):
         self._transport = transport
         self._topic = topic
         self._flows = collections.OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = locks.Lock()
 
     def close(self):
         """Reports nothing any more; what was said is still sent."""

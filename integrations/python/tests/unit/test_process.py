@@ -92,6 +92,39 @@ def test_a_forked_child_sends_its_own_and_nothing_of_its_parents():
     assert 'child 0' in printed
 
 
+def test_a_forked_child_waits_for_no_lock_that_a_thread_of_its_parent_held():
+    printed = run('''
+        import forks
+        import uuid
+        import oslo_messaging as messaging
+        from oslo_config import cfg
+        from karbor_restore_client import RestoreReporter
+        cfg.CONF([], project='test', default_config_files=[])
+        transport = messaging.get_rpc_transport(cfg.CONF, url='fake://')
+
+        def report(reporter):
+            with reporter.track('V', 'old') as tracked:
+                tracked.resource_id = 'new'
+            reporter.update('V', 'another', 'available')
+            reporter.expect(5)
+            assert reporter.close(60)
+
+        def make():
+            return RestoreReporter(transport, str(uuid.uuid4()))
+
+        def work():
+            report(reporter)
+            report(make())
+
+        reporter = make()
+        report(make())
+        print('held', forks.while_held(work))
+        report(reporter)
+        ''')
+    # Of the sequence, the senders, the sender's losses and queue, and each reporter.
+    assert 'held 6' in printed
+
+
 def test_green_threads_and_plain_ones_report():
     for patch in ('', 'eventlet.monkey_patch()'):
         printed = run('''
