@@ -30,15 +30,14 @@ _senders_lock = locks.Lock()
 
 
 class Channel(object):
-    """Where one restore's messages go: topic, context, restore; and how many are not sent yet."""
+    """Where one restore's messages go: topic, context, restore."""
 
-    __slots__ = ('topic', 'context', 'restore_id', 'unsent')
+    __slots__ = ('topic', 'context', 'restore_id')
 
     def __init__(self, topic, context, restore_id):
         self.topic = topic
         self.context = context
         self.restore_id = restore_id
-        self.unsent = 0
 
 
 def sender_of(transport):
@@ -61,13 +60,10 @@ class Sender(object):
 
     def reset(self):
         """Forgets what waits; in a forked child, which sends nothing of its parent's."""
-        for one in getattr(self, '_waiting', ()):
-            one.channel.unsent = 0
-        for one in getattr(self, '_sending', ()):
-            one.channel.unsent = 0
         self._changed = threading.Condition()
         self._waiting = collections.deque()
         self._sending = []
+        self._unsent = collections.Counter()  # by channel, what waits and what is being sent
         self._thread = None
 
     def put(self, channel, method, arguments):
@@ -77,10 +73,10 @@ class Sender(object):
         """
         with self._changed:
             if len(self._waiting) >= QUEUE_MESSAGES:
-                self._waiting.popleft().channel.unsent -= 1
+                self._done(self._waiting.popleft())
                 self.losses.add(1, 'the queue was full')
             self._waiting.append(Message(channel, method, arguments))
-            channel.unsent += 1
+            self._unsent[channel] += 1
             if self._thread is None or not self._thread.is_alive():
                 thread = threading.Thread(target=self._run, name='karbor-restore-client')
                 thread.daemon = True
@@ -97,14 +93,17 @@ class Sender(object):
         deadline = time.monotonic() + timeout
         with self._changed:
             while True:
-                left = self._unsent() if channel is None else channel.unsent
+                left = sum(self._unsent.values()) if channel is None else self._unsent[channel]
                 remaining = deadline - time.monotonic()
                 if not left or remaining <= 0:
                     return left
                 self._changed.wait(remaining)
 
-    def _unsent(self):
-        return len(self._waiting) + len(self._sending)
+    def _done(self, sent):
+        channel = sent.channel
+        self._unsent[channel] -= 1
+        if not self._unsent[channel]:
+            del self._unsent[channel]
 
     def _run(self):
         while self._take():
@@ -115,7 +114,7 @@ class Sender(object):
             finally:
                 with self._changed:
                     for one in self._sending:
-                        one.channel.unsent -= 1
+                        self._done(one)
                     self._sending = []
                     self._changed.notify_all()
 

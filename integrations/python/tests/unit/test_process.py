@@ -75,19 +75,47 @@ def test_what_was_said_last_is_sent_before_the_process_ends():
 def test_a_forked_child_sends_its_own_and_nothing_of_its_parents():
     printed = run('''
         import os, uuid
-        from wire import Server
+        import oslo_messaging as messaging
+        from oslo_config import cfg
         from karbor_restore_client import RestoreReporter
-        server = Server()
-        reporter = RestoreReporter(server.transport, str(uuid.uuid4()), topic=server.topic)
+        cfg.CONF([], project='test', default_config_files=[])
+        transport = messaging.get_rpc_transport(cfg.CONF, url='fake://')
+        reporter = RestoreReporter(transport, str(uuid.uuid4()))
         reporter.update('V', 'parent', 'available')
         assert reporter.close(60)
-        reporter = RestoreReporter(server.transport, str(uuid.uuid4()), topic=server.topic)
+        reporter = RestoreReporter(transport, str(uuid.uuid4()))
         child = os.fork()
         if child == 0:
             reporter.update('V', 'child', 'available')
             os._exit(0 if reporter.close(60) else 1)
         print('child', os.waitpid(child, 0)[1])
-        server.stop()
+        ''')
+    assert 'child 0' in printed
+
+
+def test_a_forked_child_does_not_wait_for_what_its_parent_was_about_to_send():
+    printed = run('''
+        import collections, os, threading, uuid
+        from karbor_restore_client import RestoreReporter
+        taken, forked = threading.Event(), threading.Event()
+
+        class Waiting(collections.deque):
+            def popleft(self):
+                one = super().popleft()
+                taken.set()
+                forked.wait()
+                return one
+
+        transport = object()
+        reporter = RestoreReporter(transport, str(uuid.uuid4()))
+        reporter._sender._waiting = Waiting()
+        reporter.update('V', 'parent', 'available')
+        taken.wait()
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if reporter.close(1) else 1)
+        forked.set()
+        print('child', os.waitpid(child, 0)[1])
         ''')
     assert 'child 0' in printed
 
