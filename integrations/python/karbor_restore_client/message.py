@@ -40,26 +40,56 @@ def context_of(context):
     return kept
 
 
+def required(value):
+    """The text of what must not be missing: a type, an id, a status.
+
+    :raises ValueError: for None, and whatever the value's own text raises
+    """
+    if value is None:
+        raise ValueError('a value is missing')
+    return str(value)
+
+
+def is_id(text):
+    """Whether the worker takes a text as a resource's id."""
+    return _ID.match(text) is not None
+
+
+def _name(value):
+    # A thing without a name is still worth telling.
+    try:
+        return None if value is None else str(value)[:NAME_CHARS]
+    except Exception:
+        return None
+
+
 def resource_update(type, resource_id, status, reason, sequence, source_id, name):
-    """The arguments of `update_resource_status` but `restore_id`; what is unset is left out."""
+    """The arguments of `update_resource_status` but `restore_id`; what is unset is left out.
+
+    :param name: a name without a text is left out too; the other texts are str
+    """
     item = {'resource_type': type, 'resource_id': resource_id, 'status': status,
             'sequence': sequence}
-    for key, value, chars in (('reason', reason, REASON_CHARS), ('source_id', source_id, None),
-                              ('name', name, NAME_CHARS)):
+    reason = None if reason is None else reason[:REASON_CHARS]
+    for key, value in (('reason', reason), ('source_id', source_id), ('name', _name(name))):
         if value is not None and value != '':
-            item[key] = value[:chars]
+            item[key] = value
     return item
 
 
 def expected_resource(resource):
     """One item of `expect_resources`.
 
-    :param resource: (type, source_id) or (type, source_id, name)
+    :param resource: (type, source_id) or (type, source_id, name); a name without a text is left out
+    :raises Exception: if it is something else, or a type or an id has no text
     """
+    if isinstance(resource, (str, bytes, dict)):
+        raise TypeError('neither (type, source_id) nor (type, source_id, name)')
     type, source_id, name = (tuple(resource) + (None,))[:3]
-    item = {'resource_type': str(type), 'source_id': str(source_id)}
+    item = {'resource_type': required(type), 'source_id': required(source_id)}
+    name = _name(name)
     if name:
-        item['name'] = str(name)[:NAME_CHARS]
+        item['name'] = name
     return item
 
 
@@ -67,7 +97,7 @@ def is_sure(item):
     """Whether the worker will surely accept an item, so that it cannot sink a list."""
     ids = [item[key] for key in ('resource_id', 'source_id') if key in item]
     return (_TYPE.match(item['resource_type']) is not None
-            and all(_ID.match(one) for one in ids)
+            and all(is_id(one) for one in ids)
             # A raw status of another service may be an alias; the table is the worker's.
             and item.get('status', 'error').lower() in STATUSES)
 

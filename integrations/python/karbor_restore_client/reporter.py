@@ -62,11 +62,21 @@ class RestoreReporter(object):
     def expect(self, resources):
         """Says which resources the restore has; progress is counted against them.
 
-        :param resources: iterable of (type, source_id) or (type, source_id, name)
+        :param resources: iterable of (type, source_id) or (type, source_id, name); an item that is
+            neither is left out, which a log line says
         """
-        resources = list(resources)
-        if resources:
-            self._put('expect_resources', resources)
+        items, count = [], 0
+        for resource in resources:
+            count += 1
+            try:
+                items.append(message.expected_resource(resource))
+            except Exception as error:
+                why = type(error).__name__
+        if len(items) < count:
+            LOG.warning('%d of %d expected resources are left out, without a type and a source id; '
+                        'the last one: %s', count - len(items), count, why)
+        if items:
+            self._put('expect_resources', items)
 
     @quiet
     def update(self, type, resource_id, status, reason=None, source_id=None, name=None):
@@ -77,12 +87,12 @@ class RestoreReporter(object):
         :param status: `started`, `restoring`, `available`, `error`, or Cinder's, Manila's or Trove's own
         :param reason: text or an exception; never a secret
         :param source_id: the resource of the checkpoint that it is restored from
-        :param name: str
+        :param name: str; one without a text is left out
         """
-        type, resource_id, status = _text(type), _text(resource_id), _text(status)
+        type, resource_id = message.required(type), message.required(resource_id)
+        status = message.required(status)
         source_id = None if source_id is None else str(source_id)
         reason = reason if reason is None or isinstance(reason, str) else attempt.text_of(reason)
-        name = None if name is None else str(name)
         # Within the lock, so that messages wait in the order of what is remembered.
         with self._lock:
             known = self._known(type, resource_id, source_id)
@@ -101,7 +111,7 @@ class RestoreReporter(object):
         :param status: `success`, `fail` or `in_progress`
         :param reason: text or an exception
         """
-        arguments = {'status': _text(status)}
+        arguments = {'status': message.required(status)}
         if reason is not None:
             text = reason if isinstance(reason, str) else attempt.text_of(reason)
             arguments['reason'] = text[:message.REASON_CHARS]
@@ -210,9 +220,9 @@ class Track(object):
 
     @quiet
     def _start(self):
-        self._source_id = _text(self._source_id)
+        self._source_id = message.required(self._source_id)
         first = str(self.resource_id)
-        self._attempt = self._reporter._begin(_text(self._type), self._source_id, first)
+        self._attempt = self._reporter._begin(message.required(self._type), self._source_id, first)
         self.say(first, 'started')
 
     @quiet
@@ -221,9 +231,3 @@ class Track(object):
         ids = self._attempt.ids(self._source_id, new_id)
         for resource_id, status, reason in list(left(self._attempt, ids)):
             self.say(resource_id, status, reason)
-
-
-def _text(value):
-    if value is None:
-        raise ValueError('a value is missing')
-    return str(value)

@@ -69,7 +69,7 @@ class Sender(object):
     def put(self, channel, method, arguments):
         """Queues one message and returns at once; of a full queue the oldest is dropped.
 
-        :param arguments: dict, JSON throughout; for `expect_resources` a list of `expect`'s tuples
+        :param arguments: dict, JSON throughout; for `expect_resources` a list of its items
         """
         with self._changed:
             if len(self._waiting) >= QUEUE_MESSAGES:
@@ -146,7 +146,7 @@ class Sender(object):
                 else:
                     self._cast(channel, 'update_resources_status', {'resources': items})
         elif method == 'expect_resources':
-            for items in message.lists(message.expected_resource(one) for one in arguments):
+            for items in message.lists(arguments):
                 self._cast(channel, method, {'resources': items})
         else:
             self._cast(channel, method, arguments)

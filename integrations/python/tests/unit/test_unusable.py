@@ -1,0 +1,60 @@
+"""What cannot be used stands in the way of nothing else: bad items, names."""
+
+import logging
+
+import pytest
+
+from karbor_restore_client import reporter as reporters
+from karbor_restore_client import RestoreReporter
+
+VOLUME = 'OS::Cinder::Volume'
+
+
+class Textless(Exception):
+    def __str__(self):
+        raise ValueError('SECRET')
+
+
+def lines(caplog):
+    """What the reporter itself logged."""
+    return [one.getMessage() for one in caplog.records if one.name == reporters.LOG.name]
+
+
+def test_a_bad_item_sinks_no_other_expected_resource(wire, reporter, caplog):
+    reporter.expect([(VOLUME, 'old-1', 'data'), (VOLUME,), None, (VOLUME, Textless()), (VOLUME, None),
+                     (None, 'old-2'), 'ab', {'resource_type': VOLUME, 'source_id': 'old-3'},
+                     (VOLUME, 'old-4', Textless()), [VOLUME, 'old-5']])
+    (_, arguments, _), = wire.take(1)
+    assert arguments['resources'] == [
+        {'resource_type': VOLUME, 'source_id': 'old-1', 'name': 'data'},
+        {'resource_type': VOLUME, 'source_id': 'old-4'},
+        {'resource_type': VOLUME, 'source_id': 'old-5'}]
+    line, = lines(caplog)
+    assert line.startswith('7 of 10 expected resources')
+
+
+def test_a_name_without_text_is_left_out_alone(wire, reporter):
+    reporter.update(VOLUME, 'new-1', 'available', source_id='old-1', name=Textless())
+    with reporter.track(VOLUME, 'old-2', name=Textless()):
+        pass
+    updates = wire.updates(3)
+    assert [one['resource_id'] for one in updates] == ['new-1', 'old-2', 'old-2']
+    assert not any('name' in one for one in updates)
+
+
+def test_nothing_is_raised_for_what_it_is_given_nor_told_in_the_log(wire, restore_id, caplog):
+    with caplog.at_level(logging.DEBUG):
+        broken = RestoreReporter(None, restore_id, context=object())
+        broken.update(None, None, None)
+        broken.update(VOLUME, 'new-1', 'error', reason='SECRET')
+        broken.expect([1, 2])
+        broken.expect(5)
+        broken.finish(None)
+        with broken.track(None, None):
+            pass
+        with pytest.raises(Textless):
+            with broken.track(VOLUME, 'old-1'):
+                raise Textless()
+        broken.close(10)
+    assert 'could not be sent' in caplog.text
+    assert 'SECRET' not in caplog.text
