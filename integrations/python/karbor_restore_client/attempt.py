@@ -28,9 +28,10 @@ class Attempt(object):
         """Under which ids the end is to be told.
 
         :param resource_id: the new resource's id, or None if only what was said tells it
-        :returns: list of str; the source's id alone if no other is known
+        :returns: list of str; the source's id alone if no other is known that the worker takes
         """
-        ids = [one for one in self.said if one != source_id or one == resource_id]
+        ids = [one for one in self.said
+               if (one != source_id or one == resource_id) and message.is_id(one)]
         if resource_id is not None and resource_id not in ids:
             ids.append(resource_id)
         return ids or [source_id]

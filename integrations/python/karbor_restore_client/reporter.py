@@ -124,7 +124,8 @@ class RestoreReporter(object):
         raises, and the exception goes on. A second one for the same resource is a retry.
 
         :param resource_id: the new resource's id; it may be set within, as `resource_id` of what
-            `with` gives, and is the source's id until then
+            `with` gives, and is the source's id until then. One that the worker would not take is
+            forgotten, which a log line says, and the source's is told
         :returns: Track
         """
         return Track(self, type, source_id, resource_id, name)
@@ -221,13 +222,27 @@ class Track(object):
     @quiet
     def _start(self):
         self._source_id = message.required(self._source_id)
-        first = str(self.resource_id)
+        first = self._usable_id() or self._source_id
         self._attempt = self._reporter._begin(message.required(self._type), self._source_id, first)
         self.say(first, 'started')
 
     @quiet
     def _end(self, left):
-        new_id = None if self._new_id is None else str(self._new_id)
-        ids = self._attempt.ids(self._source_id, new_id)
+        ids = self._attempt.ids(self._source_id, self._usable_id())
         for resource_id, status, reason in list(left(self._attempt, ids)):
             self.say(resource_id, status, reason)
+
+    def _usable_id(self):
+        if self._new_id is None:
+            return None
+        try:
+            text = str(self._new_id)
+        except Exception:
+            text = ''
+        if message.is_id(text):
+            return text
+        # Under one that is refused, the source would be under way for ever.
+        LOG.warning('What %r became was given an id that is no id: it is told under its own',
+                    self._source_id)
+        self._new_id = None
+        return None

@@ -1,4 +1,4 @@
-"""What cannot be used stands in the way of nothing else: bad items, names."""
+"""What cannot be used stands in the way of nothing else: bad items, names, ids."""
 
 import logging
 
@@ -40,6 +40,29 @@ def test_a_name_without_text_is_left_out_alone(wire, reporter):
     updates = wire.updates(3)
     assert [one['resource_id'] for one in updates] == ['new-1', 'old-2', 'old-2']
     assert not any('name' in one for one in updates)
+
+
+@pytest.mark.parametrize('no_id', ['', 'new id with space', 'n' * 256, '\u00fc', Textless()])
+def test_a_track_whose_new_id_is_none_ends_under_its_sources(wire, reporter, caplog, no_id):
+    with reporter.track(VOLUME, 'old-1') as tracked:
+        tracked.resource_id = no_id
+    with pytest.raises(RuntimeError):
+        with reporter.track(VOLUME, 'old-2', resource_id=no_id) as tracked:
+            raise RuntimeError('no space left')
+    with reporter.track(VOLUME, 'old-3', resource_id=no_id) as tracked:
+        tracked.resource_id = 'new-3'
+    assert [(one['resource_id'], one['status'], one['source_id']) for one in wire.updates(6)] == [
+        ('old-1', 'started', 'old-1'), ('old-1', 'available', 'old-1'),
+        ('old-2', 'started', 'old-2'), ('old-2', 'error', 'old-2'),
+        ('old-3', 'started', 'old-3'), ('new-3', 'available', 'old-3')]
+    assert ['no id' in line for line in lines(caplog)] == [True] * 3
+
+
+def test_a_track_does_not_end_under_an_id_that_was_said_and_is_none(wire, reporter):
+    with reporter.track(VOLUME, 'old-1'):
+        reporter.update(VOLUME, 'new id with space', 'restoring', source_id='old-1')
+    assert [(one['resource_id'], one['status']) for one in wire.updates(3)] == [
+        ('old-1', 'started'), ('new id with space', 'restoring'), ('old-1', 'available')]
 
 
 def test_nothing_is_raised_for_what_it_is_given_nor_told_in_the_log(wire, restore_id, caplog):
