@@ -17,6 +17,7 @@ from karbor_restore_client import sequence
 
 LOG = logging.getLogger(__name__)
 TOPIC = 'karbor-restore'
+CLOSE_S = 5
 
 
 def quiet(method):
@@ -39,7 +40,7 @@ class RestoreReporter(object):
     No method raises for what it was given or for the broker, and none waits but `close`.
 
     :param transport: an oslo.messaging RPC transport; its exchange must be the worker's
-    :param restore_id: str, a UUID
+    :param restore_id: str, a UUID; without one nothing is sent, and a log line says so
     :param context: the request's context or its dictionary, of the restore's project or an admin's;
         None for a service that speaks for itself. No token of it is sent.
     :param topic: str, the worker's topic
@@ -52,11 +53,17 @@ class RestoreReporter(object):
         except Exception as error:
             kept = {}
             self._sender.losses.add(1, type(error).__name__)
-        self._channel = sender.Channel(topic, kept, str(restore_id))
+        self._silent_because = None
+        try:
+            restore_id = message.required(restore_id)
+        except Exception as error:
+            restore_id, self._silent_because = None, 'there is no restore id'
+            LOG.warning('A reporter was given no restore id (%s): it sends nothing',
+                        type(error).__name__)
+        self._channel = sender.Channel(topic, kept, restore_id)
         self._sequence = sequence.next_sequence()
         self._attempts = {}
         self._lock = locks.Lock()
-        self._closed = False
 
     @quiet
     def expect(self, resources):
@@ -130,16 +137,16 @@ class RestoreReporter(object):
         """
         return Track(self, type, source_id, resource_id, name)
 
-    def close(self, timeout=5):
+    def close(self, timeout=CLOSE_S):
         """Waits until what was said is sent; what is said afterwards is not sent.
 
         What is not sent in time may still be, as long as the process lives.
 
-        :param timeout: seconds
+        :param timeout: seconds; None is no limit, and what is no number counts as the default
         :returns: bool, whether all was sent
         """
-        self._closed = True
-        left = self._sender.wait(timeout, self._channel)
+        self._silent_because = self._silent_because or 'said after close'
+        left = self._sender.wait(_seconds(timeout), self._channel)
         if left:
             # Not lost yet: what is, is counted when the process ends.
             LOG.warning('%d messages on restores are not sent yet; they are tried as long as the '
@@ -147,8 +154,8 @@ class RestoreReporter(object):
         return not left
 
     def _put(self, method, arguments):
-        if self._closed:
-            self._sender.losses.add(1, 'said after close')
+        if self._silent_because:
+            self._sender.losses.add(1, self._silent_because)
         else:
             self._sender.put(self._channel, method, arguments)
 
@@ -246,3 +253,14 @@ class Track(object):
                     self._source_id)
         self._new_id = None
         return None
+
+
+def _seconds(timeout):
+    try:
+        seconds = float('inf') if timeout is None else float(timeout)
+        if seconds == seconds:
+            return seconds
+    except Exception:
+        pass
+    LOG.warning('close was given no number of seconds: it waits at most %s', CLOSE_S)
+    return CLOSE_S

@@ -87,7 +87,7 @@ class Sender(object):
     def wait(self, timeout, channel=None):
         """Waits until all is sent, of one channel or of all.
 
-        :param timeout: seconds
+        :param timeout: seconds; infinity is no limit
         :returns: int, how many messages still wait
         """
         deadline = time.monotonic() + timeout
@@ -97,7 +97,8 @@ class Sender(object):
                 remaining = deadline - time.monotonic()
                 if not left or remaining <= 0:
                     return left
-                self._changed.wait(remaining)
+                # In pieces: neither threading nor a green thread takes every number.
+                self._changed.wait(min(remaining, IDLE_S))
 
     def _done(self, sent):
         channel = sent.channel

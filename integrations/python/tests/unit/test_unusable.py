@@ -1,8 +1,11 @@
-"""What cannot be used stands in the way of nothing else: bad items, names, ids."""
+"""What cannot be used stands in the way of nothing else: bad items, names, ids, limits of time."""
 
 import logging
+import queue
+import threading
 
 import pytest
+import wire as wires
 
 from karbor_restore_client import reporter as reporters
 from karbor_restore_client import RestoreReporter
@@ -79,5 +82,61 @@ def test_nothing_is_raised_for_what_it_is_given_nor_told_in_the_log(wire, restor
             with broken.track(VOLUME, 'old-1'):
                 raise Textless()
         broken.close(10)
+        for timeout in (None, 'x', object(), float('nan'), float('inf'), 10 ** 20, -1):
+            assert broken.close(timeout) is True
     assert 'could not be sent' in caplog.text
     assert 'SECRET' not in caplog.text
+
+
+@pytest.mark.parametrize('no_id', [None, Textless()])
+def test_a_reporter_without_a_restore_id_says_so_and_sends_nothing(caplog, no_id):
+    reporter = RestoreReporter(object(), no_id)
+    assert 'no restore id' in lines(caplog)[0]
+    reporter.expect([(VOLUME, 'old-1')])
+    with reporter.track(VOLUME, 'old-1'):
+        pass
+    reporter.finish('success')
+    assert reporter.close() is True
+    # Nothing was ever queued.
+    assert reporter._sender._thread is None
+    assert 'SECRET' not in caplog.text
+
+
+class Stuck(object):
+    """A transport whose sender is held until it is let go."""
+
+    def __init__(self):
+        self.go = threading.Event()
+
+    def __getattr__(self, name):
+        self.go.wait()
+        raise AttributeError(name)
+
+
+@pytest.mark.parametrize('timeout', [None, float('inf'), 10 ** 20])
+def test_close_without_a_limit_waits_until_all_is_sent(restore_id, monkeypatch, timeout):
+    transport = Stuck()
+    reporter = RestoreReporter(transport, restore_id)
+    reporter.update(VOLUME, 'new-1', 'available')
+    waits, answers = threading.Event(), queue.Queue()
+    changed = reporter._sender._changed
+    wait = changed.wait
+    monkeypatch.setattr(changed, 'wait', lambda seconds: waits.set() or wait(seconds))
+    thread = threading.Thread(target=lambda: answers.put(reporter.close(timeout)))
+    thread.start()
+    assert waits.wait(wires.PATIENCE_S)
+    transport.go.set()
+    thread.join()
+    assert answers.get_nowait() is True
+
+
+def test_close_waits_as_by_default_for_what_is_no_number(restore_id, monkeypatch, caplog):
+    transport = Stuck()
+    reporter = RestoreReporter(transport, restore_id)
+    monkeypatch.setattr(reporters, 'CLOSE_S', 0)
+    reporter.update(VOLUME, 'new-1', 'available')
+    for timeout in ('x', object(), float('nan')):
+        assert reporter.close(timeout) is False
+    assert sum('no number' in line for line in lines(caplog)) == 3
+    transport.go.set()
+    assert reporter.close(10) is True
