@@ -128,7 +128,8 @@ class RestoreReporter(object):
         """Reports one attempt at a resource, its start, end and failure; a context manager.
 
         `started` is said at once, `available` at the end, `error` with the exception's text when it
-        raises, and the exception goes on. A second one for the same resource is a retry.
+        raises, and the exception goes on. A second one for the same resource is a retry: it replaces
+        what was said under the same ids, and under the source's.
 
         :param resource_id: the new resource's id; it may be set within, as `resource_id` of what
             `with` gives, and is the source's id until then. One that the worker would not take is

@@ -42,6 +42,36 @@ def test_a_retry_ends_as_it_ended_last(worker, recorded):
     assert restore['resources_reason'] == {VOLUME + '#new-2': 'no space left on backend'}
 
 
+def test_a_retry_replaces_what_was_said_under_the_same_id_alone(worker, recorded):
+    reporter = reporter_of(worker, recorded)
+
+    def attempt(source_id, new_id, error=None):
+        try:
+            with reporter.track(VOLUME, source_id) as tracked:
+                tracked.resource_id = new_id
+                if error:
+                    raise RuntimeError(error)
+        except RuntimeError:
+            pass
+
+    attempt('old-1', 'n1', 'no space left')
+    attempt('old-1', 'n2')
+    attempt('old-2', 'n3', 'no space left')
+    attempt('old-2', 'n3')
+    # The source's own id is not listed beside one that was made of it.
+    attempt('old-3', 'n4', 'no space left')
+    attempt('old-3', None, 'no such backend')
+    reporter.finish('fail')
+    assert reporter.close(60)
+    restore = eventually('the end', lambda: worker.restore(recorded)['status'] == 'fail'
+                         and worker.restore(recorded))
+    assert restore['resources_status'] == {
+        VOLUME + '#n1': 'error', VOLUME + '#n2': 'available', VOLUME + '#n3': 'available',
+        VOLUME + '#n4': 'error'}
+    assert restore['resources_reason'] == {
+        VOLUME + '#n1': 'no space left', VOLUME + '#n4': 'no space left'}
+
+
 def test_many_updates_travel_together_and_a_refused_one_sinks_no_other(worker, recorded):
     reporter = reporter_of(worker, recorded, {'project_id': workers.PROJECT, 'is_admin': False})
     reporter.expect((VOLUME, 'old-%d' % n) for n in range(2500))
