@@ -50,13 +50,13 @@ pub trait Transport: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<Option<Box<dyn Browser>>, TransportError>>;
 }
 
-/// Looks through a queue. What it handed out and nobody acknowledged is back in its place once
-/// this is closed, dropped or cut off. Does not connect again: what was taken is back already.
+/// Looks through a queue. What nobody acknowledged is back once this is closed, dropped or cut off,
+/// in its order if it was closed. Does not connect again: what was taken is back already.
 pub trait Browser: Send {
     /// How many messages waited when it was opened.
     fn depth(&self) -> u64;
 
-    /// The next message (`basic.get`); `None` once nothing waits.
+    /// The next message; `None` once nothing waits.
     fn next(&mut self) -> BoxFuture<'_, Result<Option<Delivery>, TransportError>>;
 
     /// Takes a message out of the queue for good.

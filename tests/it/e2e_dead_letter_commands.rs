@@ -242,6 +242,25 @@ async fn a_purge_asks_and_deletes_only_what_was_selected() {
 }
 
 #[tokio::test]
+async fn what_is_said_of_many_letters_is_what_is_gone() {
+    const LETTERS: u32 = 1000;
+    let (stage, _worker, _) = Stage::with_worker(Kind::Sqlite).await;
+    let restore_id = stage.record_restore().await;
+    let update = |n| Request::resource(&restore_id, &format!("volume-{n}"), "available", None);
+    let bodies: Vec<_> = (0..LETTERS).map(|n| update(n).body()).collect();
+    let queue = stage.dead_letter_queue();
+    for (command, count) in
+        [(&["replay", "--all"][..], "replayed"), (&["purge", "--all", "--yes"], "deleted")]
+    {
+        stage.broker.publish_all("", &queue, &bodies).await;
+        until_letters(&stage, LETTERS).await;
+        assert_eq!(json_of(&stage, command).await[count], LETTERS);
+        until_letters(&stage, 0).await;
+    }
+    stage.until_available(&restore_id, LETTERS as usize).await;
+}
+
+#[tokio::test]
 async fn a_second_operator_is_told_of_the_first() {
     let (stage, _worker, _) = Stage::with_worker(Kind::Sqlite).await;
     stage.cast(&Request::new("explode", json!({}))).await;

@@ -1,8 +1,9 @@
-//! The transport's two drivers: what both promise (`contract`), and what only a broker over a
-//! network can do (`rabbit`, `tls`).
+//! The transport's two drivers: what both promise (`contract`, `browser`), and what only a broker
+//! over a network can do (`rabbit`, `tls`).
 //!
 //! Queues expire and exchanges go with their last binding, so a test leaves nothing behind.
 
+mod browser;
 mod contract;
 mod rabbit;
 mod tls;

@@ -327,9 +327,11 @@ async fn a_browser_takes_what_it_acknowledges_and_gives_back_the_rest_in_order(
     browser.close().await.unwrap();
 
     let mut browser = transport.browse(&names.queue).await.unwrap().expect("the queue is there");
-    for (expected, redelivered) in [("1", true), ("3", true), ("4", false)] {
+    for expected in ["1", "3", "4"] {
         let delivery = browser.next().await.unwrap().expect(expected);
-        assert_eq!((body(&delivery).as_str(), delivery.redelivered), (expected, redelivered));
+        assert_eq!(body(&delivery), expected);
+        // The last may have been on its way to the first browser.
+        assert!(delivery.redelivered || expected == "4");
     }
     assert_eq!(browser.next().await.unwrap(), None);
     // Cut off, not closed.
