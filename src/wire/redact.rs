@@ -128,7 +128,8 @@ fn first_value(text: &str) -> Option<usize> {
             rest = after;
         }
         if word.is_empty() {
-            rest = &rest[1..];
+            // All of them at once: a text of backslashes must not be walked through for each.
+            rest = &rest[backslashes(rest).max(1)..];
             continue;
         }
         let gap = rest.iter().take_while(|byte| b"\\\"' \t\n".contains(byte)).count();
@@ -141,16 +142,22 @@ fn first_value(text: &str) -> Option<usize> {
     None
 }
 
-/// A letter or `_`, and what follows it.
+/// How many there are in the beginning.
+fn backslashes(bytes: &[u8]) -> usize {
+    bytes.iter().take_while(|byte| **byte == b'\\').count()
+}
+
+/// A letter or `_`, and what follows it. JSON within JSON doubles the backslashes of an escape.
 fn name_character(bytes: &[u8]) -> Option<(u8, &[u8])> {
-    let (character, rest) = match bytes {
-        [b'\\', b'u', b'0', b'0', high, low, rest @ ..] => {
+    let backslashes = backslashes(bytes);
+    let (character, rest) = match &bytes[backslashes..] {
+        [b'u', b'0', b'0', high, low, rest @ ..] if backslashes > 0 => {
             let digit = |byte: &u8| char::from(*byte).to_digit(16);
             let code = digit(high)? * 16 + digit(low)?;
             (u8::try_from(code).ok()?, rest)
         }
-        [character, rest @ ..] => (*character, rest),
-        [] => return None,
+        [character, rest @ ..] if backslashes == 0 => (*character, rest),
+        _ => return None,
     };
     (character.is_ascii_alphabetic() || character == b'_').then_some((character, rest))
 }
@@ -272,6 +279,7 @@ mod tests {
             r#"{"oslo.message": "broken {\"_context_auth_token\": \"SECRET\""}"#,
             r#"{"a": "[\"{\\\"restore_auth\\\": \\\"SECRET\\\"}\"]"}"#,
             r#"{"a": "{'restore\\u005fauth': 'SECRET'}", "b": "<restore_auth>SECRET"}"#,
+            r#"{"a": "\"{\\\"_\\\\u0063ontext_auth_token\\\": \\\"SECRET\\\"}\""}"#,
             r#"{"{'restore_auth': 'SECRET'}": 1, "a": "x_context_auth_token_info = SECRET"}"#,
             r#"{"oslo.message": "{\"restore_auth\": \"SECRET\", \"restore_auth\": null}"}"#,
             r#"{"oslo.message": "{\"a\": {\"restore_auth\": \"SECRET\"}, \"a\": 1}"}"#,
