@@ -55,7 +55,7 @@ pub(super) async fn run(store: Store, turns: Turns, metrics: Metrics, ending: Ca
     loop {
         // One more look after the end was called, so that what was just committed is written.
         let last = ending.is_cancelled();
-        let spared_now = spared.now();
+        let spared_now = if last { HashSet::new() } else { spared.now() };
         match store.write_dictionaries(AT_ONCE, &spared_now).await {
             Ok(Dictionaries { written, oldest_delay, found, failed, .. }) => {
                 let delay = oldest_delay.unwrap_or_default();

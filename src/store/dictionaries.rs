@@ -184,13 +184,15 @@ impl Store {
         let mut done = Dictionaries::default();
         let ids = behind.iter().filter_map(|row| row.id.parse::<RestoreId>().ok());
         for id in ids.filter(|id| !spared.contains(id)).take(limit as usize) {
-            match self.write_one(&id.to_string(), Utc::now()).await {
+            let transaction = self.pools.begin(WRITE.act).await?;
+            match self.write_one(transaction, &id.to_string(), Utc::now()).await {
                 Ok(Written::Yes) => done.written += 1,
                 Ok(Written::NotNeeded) => {}
                 Ok(Written::Found) => done.found.push(id),
                 Err(error) => done.failed.push((id, error)),
             }
         }
+        // While the database is away, no restore is at fault.
         let mut connection = self.pools.connect(LAG.act, Use::Read).await?;
         if let Some(lag) = connection.load_one::<LagRow>(&LAG, &[]).await? {
             done.behind = as_count(lag.number);
@@ -200,8 +202,12 @@ impl Store {
         Ok(done)
     }
 
-    async fn write_one(&self, id: &str, now: DateTime<Utc>) -> Result<Written, StoreError> {
-        let mut transaction = self.pools.begin(WRITE.act).await?;
+    async fn write_one(
+        &self,
+        mut transaction: Transaction,
+        id: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Written, StoreError> {
         match self.write_locked(&mut transaction, id, now).await {
             Ok(written) => {
                 let wrote = matches!(written, Written::Yes);
