@@ -8,6 +8,8 @@
 //! eats. Masking twice equals masking once, and the time grows as the text does. Must never need
 //! a second look at what it has hidden: what it gives is safe to cut, log and publish.
 
+mod url;
+
 use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -99,7 +101,7 @@ struct Secret {
 /// What is to be hidden and is not yet, in order; nothing in it overlaps or touches.
 fn unmasked(text: &str) -> Vec<Secret> {
     let mut secrets = Vec::new();
-    find_in_urls(text, &mut secrets);
+    url::find(text, &mut secrets);
     find_behind_keys(text, &mut secrets);
     secrets.sort_unstable_by_key(|secret| (secret.start, secret.end));
     secrets.dedup_by(|next, last| {
@@ -112,72 +114,6 @@ fn unmasked(text: &str) -> Vec<Secret> {
     });
     secrets.retain(|secret| &text[secret.start..secret.end] != MASK);
     secrets
-}
-
-fn find_in_urls(text: &str, secrets: &mut Vec<Secret>) {
-    let mut word = Run::default();
-    let mut from = 0;
-    while let Some(offset) = text[from..].find("://") {
-        let key = from + offset;
-        let start = key + 3;
-        from = start;
-        let is_scheme = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '.' | '-');
-        if !text[..key].ends_with(is_scheme) {
-            continue;
-        }
-        let end = end_of_url(text, start, |c| matches!(c, '/' | '?' | '#'));
-        from = end;
-        let authority = &text[start..end];
-        if authority.contains('@') {
-            push_credentials(text, key, start..end, secrets);
-        } else if let Some((user, rest)) = authority.split_once(':')
-            && (rest.is_empty() || !rest.bytes().all(|byte| byte.is_ascii_digit()))
-            && !user.starts_with('[')
-        {
-            // No port stands there, so it is a password with a bare `/`, `?` or `#` in it if an
-            // `@` follows.
-            word.end_by(text, start, |start| end_of_url(text, start, |_| false));
-            if let Some(at) = word.last_at.filter(|at| *at >= end) {
-                secrets.push(Secret { key, start: start + user.len() + 1, end: at });
-            }
-        }
-    }
-}
-
-/// Where a URL ends that goes on at `start`, or the part of it that `ends`. Quotes and angle brackets
-/// may stand in a password; they end it where what follows could not go on in one.
-fn end_of_url(text: &str, start: usize, ends: impl Fn(char) -> bool) -> usize {
-    let mut characters = text[start..].char_indices().peekable();
-    while let Some((offset, character)) = characters.next() {
-        let next = characters.peek().map(|(_, next)| *next);
-        if is_space(character) || ends(character) || closes(character, next) {
-            return start + offset;
-        }
-    }
-    text.len()
-}
-
-/// Whether a quote or an angle bracket closes what stands before it.
-fn closes(character: char, next: Option<char>) -> bool {
-    let ends = |next: char| is_space(next) || is_quote(next) || ",;)]}<>/\\".contains(next);
-    (is_quote(character) || matches!(character, '<' | '>')) && next.is_none_or(ends)
-}
-
-/// Each host of a list has credentials of its own, as oslo.messaging writes it.
-fn push_credentials(text: &str, key: usize, authority: Range<usize>, secrets: &mut Vec<Secret>) {
-    let mut start = authority.start;
-    let mut part_start = authority.start;
-    for part in text[authority].split(',') {
-        let part_end = part_start + part.len();
-        if let Some(at) = part.rfind('@') {
-            let at = part_start + at;
-            if let Some(colon) = text[start..at].find(':') {
-                secrets.push(Secret { key, start: start + colon + 1, end: at });
-            }
-            start = part_end + 1;
-        }
-        part_start = part_end + 1;
-    }
 }
 
 fn find_behind_keys(text: &str, secrets: &mut Vec<Secret>) {
@@ -419,7 +355,7 @@ impl Run {
 mod tests {
     use super::*;
 
-    fn table(rows: &[(&str, &str)]) {
+    pub(super) fn table(rows: &[(&str, &str)]) {
         for (text, masked) in rows {
             assert_eq!(mask_passwords(text), *masked, "{text}");
             assert_eq!(mask_passwords(masked), *masked, "again: {text}");
@@ -430,47 +366,10 @@ mod tests {
     fn masks_as_oslo_utils_does() {
         // Pairs of a text and what `oslo_utils.strutils.mask_password` of oslo.utils 10.2.0 makes
         // of it; the texts are those of its own tests and one or more of each form.
-        let pairs = include_str!("../../tests/fixtures/mask_password.json");
+        let pairs = include_str!("../../../tests/fixtures/mask_password.json");
         let pairs: Vec<(String, String)> = serde_json::from_str(pairs).unwrap();
         for (text, masked) in pairs {
             table(&[(&text, &masked)]);
-        }
-    }
-
-    #[test]
-    fn passwords_in_urls_are_hidden() {
-        table(&[
-            ("rabbit://user:pa@host:5672/", "rabbit://user:***@host:5672/"),
-            ("a mysql+pymysql://u:p:q@h/db, b", "a mysql+pymysql://u:***@h/db, b"),
-            ("http://u:p@ss@host/", "http://u:***@host/"),
-            ("rabbit://u:pa/ss#?@host/v", "rabbit://u:***@host/v"),
-            ("rabbit://u:p@h1:5672,v:q@h2/v", "rabbit://u:***@h1:5672,v:***@h2/v"),
-            ("redis://:p@h", "redis://:***@h"),
-            ("amqp://u:@h", "amqp://u:***@h"),
-            ("<a href='http://u:p@h'>", "<a href='http://u:***@h'>"),
-            ("http://u:P'W@h", "http://u:***@h"),
-            ("http://u:'P@h", "http://u:***@h"),
-            ("http://u:P\"W/x@h", "http://u:***@h"),
-            ("http://u:P<W>x@h", "http://u:***@h"),
-            ("http://u':P@h", "http://u':***@h"),
-            ("'http://u:p@h','a@b'", "'http://u:***@h','a@b'"),
-        ]);
-    }
-
-    #[test]
-    fn urls_without_a_password_stay() {
-        for text in [
-            "http://host:8080/v1?mail=a@b",
-            "http://[::1]:80/x@y",
-            "https://host/@user",
-            "http://user@host",
-            "://a:b@c",
-            "see http://a:b then c@d",
-            r#"{"url":"http://h:80","mail":"a@b"}"#,
-            "<url>http://h:80</url>a@b",
-            "['http://h:80','a@b']",
-        ] {
-            assert!(matches!(mask_passwords(text), Cow::Borrowed(same) if same == text), "{text}");
         }
     }
 
