@@ -31,9 +31,10 @@ impl KarborRules {
     /// Reads both dictionaries.
     pub fn read(&self, statuses: Option<&str>, reasons: Option<&str>) -> Said {
         let digest = digest(statuses, reasons);
-        let is_damaged = [statuses, reasons].into_iter().flatten().any(is_none_of_a_dictionary);
-        let ((statuses, other_statuses), (reasons, other_reasons)) =
-            (read_entries(statuses), read_entries(reasons));
+        let (statuses, reasons) = (read_entries(statuses), read_entries(reasons));
+        let is_damaged = statuses.is_none() || reasons.is_none();
+        let (statuses, other_statuses) = statuses.unwrap_or_default();
+        let (reasons, other_reasons) = reasons.unwrap_or_default();
         let mut said = Said {
             digest,
             is_damaged,
@@ -103,27 +104,22 @@ impl Said {
     }
 }
 
-/// Whether a column holds something that is no dictionary: Karbor's code fails on it too.
-fn is_none_of_a_dictionary(json: &str) -> bool {
-    !json.is_empty() && !matches!(loads(json), Ok(Value::Object(_)))
-}
-
-/// The entries of a dictionary: those whose key and value can be read, and all others. A text that
-/// is no object has none.
-fn read_entries(json: Option<&str>) -> (BTreeMap<String, String>, Map<String, Value>) {
+/// The entries of a dictionary: those whose key and value can be read, and all others. `None` for a
+/// column that holds something else: Karbor's code fails on it too.
+fn read_entries(json: Option<&str>) -> Option<(BTreeMap<String, String>, Map<String, Value>)> {
     let (mut texts, mut others) = (BTreeMap::new(), Map::new());
+    let Some(json) = json.filter(|json| !json.is_empty()) else { return Some((texts, others)) };
     // Karbor writes lone surrogates, for bytes of an exception's text that are no UTF-8.
-    if let Some(Ok(Value::Object(entries))) = json.map(loads) {
-        for (key, value) in entries {
-            match value {
-                Value::String(text) if key.parse::<ResourceKey>().is_ok() => {
-                    texts.insert(key, text);
-                }
-                value => drop(others.insert(key, value)),
+    let Ok(Value::Object(entries)) = loads(json) else { return None };
+    for (key, value) in entries {
+        match value {
+            Value::String(text) if key.parse::<ResourceKey>().is_ok() => {
+                texts.insert(key, text);
             }
+            value => drop(others.insert(key, value)),
         }
     }
-    (texts, others)
+    Some((texts, others))
 }
 
 /// One resource in the dictionaries.
