@@ -5,6 +5,7 @@
 //! but is no JSON ends there, and all else stays as it came. A body that does not parse, or is too large, is kept as its length, its
 //! SHA-256 and its beginning up to the first of these names, in whatever spelling.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
@@ -76,7 +77,7 @@ fn redact_values(value: &mut Value) {
             if map.keys().any(|key| first_value(key).is_some()) {
                 *map = std::mem::take(map)
                     .into_iter()
-                    .map(|(key, inner)| (without_values(&key), inner))
+                    .map(|(key, inner)| (without_values(&key).into_owned(), inner))
                     .collect();
             }
         }
@@ -98,16 +99,16 @@ fn redact_text(text: &mut String) {
         if inner != before || first_value(text).is_some() {
             *text = json::dumps_compact(&inner);
         }
-    } else {
-        *text = without_values(text);
+    } else if let Cow::Owned(shown) = without_values(text) {
+        *text = shown;
     }
 }
 
 /// A text up to the first secret's value that stands in it.
-pub(crate) fn without_values(text: &str) -> String {
+pub(crate) fn without_values(text: &str) -> Cow<'_, str> {
     match first_value(text) {
-        Some(at) => format!("{}{MASK}", &text[..at]),
-        None => text.to_owned(),
+        Some(at) => Cow::Owned(format!("{}{MASK}", &text[..at])),
+        None => Cow::Borrowed(text),
     }
 }
 
@@ -192,25 +193,9 @@ pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
     })
 }
 
-/// Where the first of the names begins, or what may hide one: an ASCII letter escaped, or a NUL, as
-/// other encodings of Unicode have it.
-fn first_secret(bytes: &[u8]) -> Option<usize> {
-    // They begin with one of these four; the name of one is the beginning of another's.
-    bytes
-        .iter()
-        .enumerate()
-        .filter(|(_, byte)| matches!(byte, b'_' | b'r' | b'\\' | 0))
-        .map(|(at, _)| at)
-        .find(|at| {
-            let rest = &bytes[*at..];
-            rest.starts_with(&[0])
-                || rest.starts_with(b"\\u00")
-                || SECRETS.iter().any(|secret| rest.starts_with(secret.as_bytes()))
-        })
-}
-
 /// Where one of the names begins in any spelling: in capitals, with `-` for `_`, or with a character
-/// escaped as JSON, Python, a URL or XML have it. What only may hide one counts too.
+/// escaped as JSON, Python, a URL or XML have it. What only may hide one counts too, and a NUL, as
+/// other encodings of Unicode have it.
 fn first_hint(bytes: &[u8]) -> Option<usize> {
     let plain: Vec<u8> = bytes
         .iter()
@@ -225,8 +210,8 @@ fn first_hint(bytes: &[u8]) -> Option<usize> {
             let belongs = BEFORE_CORE.iter().find(|word| before.ends_with(word.as_bytes()));
             at - belongs.map_or(0, |word| word.len())
         });
-    let escaped = (0..plain.len()).find(|at| is_escape(&plain[*at..]));
-    [first_secret(bytes), named, escaped].into_iter().flatten().min()
+    let hidden = (0..plain.len()).find(|at| plain[*at] == 0 || is_escape(&plain[*at..]));
+    named.into_iter().chain(hidden).min()
 }
 
 /// `\u005f`, `\U0000005f`, `\x5f`, `\137`, `%5f`, `&#95;`; in lower case.
