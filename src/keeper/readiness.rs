@@ -39,17 +39,16 @@ pub(super) async fn run(store: Store, health: Health, ending: CancellationToken)
 }
 
 async fn ask(store: &Store) -> Result<(), StoreError> {
-    within(ANSWER, "asking for a sign of life", store.check()).await?;
-    within(ANSWER, "asking whether it takes writes", store.check_writes()).await
+    in_time("asking for a sign of life", store.check()).await?;
+    in_time("asking whether it takes writes", store.check_writes()).await
 }
 
-async fn within(
-    time: Duration,
+async fn in_time(
     act: &'static str,
     asking: impl Future<Output = Result<(), StoreError>>,
 ) -> Result<(), StoreError> {
-    timeout(time, asking).await.unwrap_or_else(|_| {
-        let source = DatabaseFault(format!("no answer within {} s", time.as_secs()));
+    timeout(ANSWER, asking).await.unwrap_or_else(|_| {
+        let source = DatabaseFault(format!("no answer within {} s", ANSWER.as_secs()));
         Err(StoreError::Transient { act, source })
     })
 }

@@ -51,34 +51,10 @@ const OF_A_NOTIFICATION: &str = "karbor.restore_resource";
 const AT_ONCE: usize = 5;
 
 /// What is tried each time.
-const DATABASE: &[Fault] = &[
-    Fault::Out(1000),
-    Fault::Cuts,
-    Fault::Frozen(1000),
-    Fault::HalfOpen,
-    Fault::Trapped(Trap::LoseCommit),
-];
-const BROKER: &[Fault] = &[
-    Fault::Out(1000),
-    Fault::Cuts,
-    Fault::Frozen(1000),
-    Fault::HalfOpen,
-    Fault::Trapped(Trap::LoseConfirm),
-];
+const SHORT: &[Fault] = &[Fault::Out(1000), Fault::Cuts, Fault::Frozen(1000), Fault::HalfOpen];
 
 /// What is tried besides in the longer matrix.
-const DATABASE_LONG: &[Fault] = &[
-    Fault::Out(100),
-    Fault::Out(10_000),
-    Fault::Out(60_000),
-    Fault::Frozen(10_000),
-    Fault::Slow(50),
-    Fault::OneWay(2000),
-    Fault::OneWay(10_000),
-    Fault::Trapped(Trap::FreezeCommit),
-    Fault::Trapped(Trap::Freeze),
-];
-const BROKER_LONG: &[Fault] = &[
+const LONG: &[Fault] = &[
     Fault::Out(100),
     Fault::Out(10_000),
     Fault::Out(60_000),
@@ -87,6 +63,25 @@ const BROKER_LONG: &[Fault] = &[
     Fault::OneWay(2000),
     Fault::OneWay(10_000),
 ];
+
+impl Peer {
+    /// What is tried each time: that, and what this peer's answers can meet.
+    fn short(self) -> Vec<Fault> {
+        let trap = match self {
+            Self::Database => Trap::LoseCommit,
+            Self::Broker => Trap::LoseConfirm,
+        };
+        [SHORT, &[Fault::Trapped(trap)]].concat()
+    }
+
+    fn long(self) -> Vec<Fault> {
+        let traps: &[Fault] = match self {
+            Self::Database => &[Fault::Trapped(Trap::FreezeCommit), Fault::Trapped(Trap::Freeze)],
+            Self::Broker => &[],
+        };
+        [LONG, traps].concat()
+    }
+}
 
 impl Fault {
     fn name(self, peer: Peer) -> String {
@@ -203,22 +198,22 @@ async fn a_link_to_the_database_that_fails_costs_nothing(
     #[values(Kind::Postgresql, Kind::Mysql)] kind: Kind,
 ) {
     for round in 0..number_from("TEST_FAULT_ROUNDS", 1) {
-        live_through_all(kind, Peer::Database, DATABASE, round).await;
+        live_through_all(kind, Peer::Database, &Peer::Database.short(), round).await;
     }
     if is_long() {
-        live_through_all(kind, Peer::Database, DATABASE_LONG, 99).await;
+        live_through_all(kind, Peer::Database, &Peer::Database.long(), 99).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_link_to_the_broker_that_fails_costs_nothing() {
-    live_through_all(Kind::Sqlite, Peer::Broker, BROKER, 0).await;
+    live_through_all(Kind::Sqlite, Peer::Broker, &Peer::Broker.short(), 0).await;
     if is_long() {
         for kind in [Kind::Postgresql, Kind::Mysql] {
-            live_through_all(kind, Peer::Broker, BROKER, 0).await;
+            live_through_all(kind, Peer::Broker, &Peer::Broker.short(), 0).await;
         }
         for kind in [Kind::Postgresql, Kind::Mysql, Kind::Sqlite] {
-            live_through_all(kind, Peer::Broker, BROKER_LONG, 99).await;
+            live_through_all(kind, Peer::Broker, &Peer::Broker.long(), 99).await;
         }
     }
 }
