@@ -16,6 +16,10 @@ use super::{Broker, PATIENCE_WITH_SERVERS, eventually_within};
 /// How long one question to a node may take.
 const ANSWER: Duration = Duration::from_secs(5);
 
+/// Puts on disk which quorum queues there are. RabbitMQ does so every half a second, and leaves a
+/// queue without a leader for ever that a crash finds between: see Bounds in docs/PROTOCOL.md.
+const KEEP_REGISTRATIONS: &str = "[ok = dets:sync(Table) || Table <- dets:all()].";
+
 /// A RabbitMQ node. It keeps what it had while it is down.
 pub struct RabbitNode {
     /// `None` while it is down.
@@ -78,6 +82,9 @@ impl RabbitNode {
 
     /// Ends the node by a signal: `TERM` in order, `KILL` as a crash does.
     pub async fn down(&mut self, signal: &'static str) {
+        if signal == "KILL" {
+            self.control(&["eval", KEEP_REGISTRATIONS]).await;
+        }
         let mut server = self.server.take().expect("it runs");
         server.signal(signal);
         let ended = tokio::task::spawn_blocking(move || server.ended());
