@@ -43,6 +43,8 @@ pub struct Parts {
     pub recorded: Bell,
     /// The queues whose messages are copies of requests to another service.
     pub observed_queues: BTreeSet<String>,
+    /// How many deliveries of a queue the broker hands over unsettled.
+    pub prefetch: u16,
     /// How large batches grow.
     pub bounds: BatchBounds,
     /// What is counted.
@@ -58,7 +60,9 @@ pub struct Parts {
 pub async fn run(parts: Parts) {
     let tasks = TaskTracker::new();
     let acker = parts.consumer.acker();
-    let (settler, settling) = Settler::new(acker.clone());
+    // What is held back counts as unsettled: most of the prefetch is for new messages.
+    let most_held = usize::from(parts.prefetch) / 4;
+    let (settler, settling) = Settler::new(acker.clone(), most_held);
     tasks.spawn(settling);
     let (answers, answering) = Answers::new(parts.answers, settler.clone(), parts.metrics.clone());
     tasks.spawn(answering);

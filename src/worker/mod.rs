@@ -167,6 +167,7 @@ async fn run(
         dead_letters,
         recorded,
         observed_queues: target.observed_queues().into_iter().collect(),
+        prefetch: settings.messaging.prefetch,
         bounds: BatchBounds {
             max_items: settings.batch.max_items,
             max_bytes: settings.batch.max_bytes,
