@@ -141,8 +141,9 @@ impl Store {
             report.migrations.applied = migrating.missing_steps().await?;
             return Ok(report);
         }
-        if !report.widened.is_empty() {
-            migrating.command(WIDEN).await?;
+        if connection.dialect() == Dialect::Mysql {
+            let widen: &[&str] = if report.widened.is_empty() { &[] } else { &[WIDEN] };
+            migrating.change_karbors(widen).await?;
         }
         drop(connection);
         report.migrations.applied = migrating.run(Restores::Karbors).await?;

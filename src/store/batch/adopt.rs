@@ -16,6 +16,13 @@ use crate::store::{Store, StoreError};
 /// Restores taken in by one transaction: each may have megabytes of dictionaries.
 const PAGE: u32 = 50;
 
+/// What of resources one statement writes, in bytes: MySQL ends the connection of a longer one than
+/// `max_allowed_packet`, 16 MiB by default in MariaDB, and 4 MiB in old versions of MySQL. Quotes and
+/// line breaks may double it.
+const STATEMENT_BYTES: usize = 1024 * 1024;
+/// A row without its reasons, at most about.
+const ROW_BYTES: usize = 1024;
+
 /// What a page brought.
 #[derive(Debug, Clone, Copy, Default)]
 pub(in crate::store) struct Adopted {
@@ -100,13 +107,26 @@ async fn save(
 ) -> Result<(), StoreError> {
     let resources: Vec<ResourceJson> = restores.iter().flat_map(resource_rows).collect();
     let states: Vec<StateJson> = restores.iter().map(|restore| state_row(restore, now)).collect();
-    if !resources.is_empty() {
-        transaction.execute(&writes::RESOURCES, &[to_json(&resources).into()]).await?;
+    let mut rest = resources.as_slice();
+    while !rest.is_empty() {
+        let (some, more) = rest.split_at(how_many_fit(rest));
+        transaction.execute(&writes::RESOURCES, &[to_json(some).into()]).await?;
+        rest = more;
     }
     if !states.is_empty() {
         transaction.execute(&writes::STATES, &[to_json(&states).into()]).await?;
     }
     Ok(())
+}
+
+/// How many of the first fit into one statement, one at least.
+fn how_many_fit(resources: &[ResourceJson<'_>]) -> usize {
+    let mut bytes = 0;
+    let fits = |row: &&ResourceJson<'_>| {
+        bytes += ROW_BYTES + row.w.map_or(0, str::len) + row.l.map_or(0, str::len);
+        bytes <= STATEMENT_BYTES
+    };
+    resources.iter().take_while(fits).count().max(1)
 }
 
 fn resource_rows(restore: &Restore) -> impl Iterator<Item = ResourceJson<'_>> {

@@ -3,6 +3,7 @@
 //! database that Karbor created, and leaves a newer schema alone as long as it serves this
 //! version: the version before can go on, and come back.
 
+mod alone;
 mod lock;
 mod report;
 mod step;
@@ -191,10 +192,13 @@ impl Migrating {
         Ok(Self { store: store.clone(), _lock: link })
     }
 
-    /// Runs one statement that may take longer than a batch.
-    pub async fn command(&mut self, text: &str) -> Result<(), StoreError> {
+    /// Runs `texts`, which change Karbor's table, while nobody else uses it, and makes our indexes
+    /// on it. MySQL only.
+    pub async fn change_karbors(&mut self, texts: &[&str]) -> Result<(), StoreError> {
+        let texts = [texts, &step::INDEXES_OF_RESTORES].concat();
         let fault = |fault: Fault| fault.before_commit(ACT);
-        self.open().await.map_err(fault)?.command(text).await.map_err(fault)
+        let mut link = self.open().await.map_err(fault)?;
+        alone::change_restores(&mut link, &texts).await.map_err(fault)
     }
 
     /// A connection without time limits.

@@ -22,6 +22,12 @@ pub(super) const MAKES_FACTS: &str = "0001_restore_schema_facts";
 /// The migration that makes Karbor's table, where Karbor did not.
 pub(super) const MAKES_RESTORES: &str = "0002_restores";
 
+/// The migrations that make indexes on it, as MySQL's.
+pub(super) const INDEXES_OF_RESTORES: [&str; 2] = [
+    include_str!("../../../migrations/mysql/0003_restores_by_project/up.sql"),
+    include_str!("../../../migrations/mysql/0014_restores_by_creation/up.sql"),
+];
+
 pub(super) fn run_sqlite(
     connection: Option<diesel::SqliteConnection>,
 ) -> Result<Vec<String>, Fault> {

@@ -2,14 +2,18 @@
 //! asked.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use karbor_restore_worker::domain::{ResourceStatus as R, RestoreStatus};
 use karbor_restore_worker::store::{Adoption, Dialect, MigrateError, StoreError};
 use rstest::rstest;
+use tokio::sync::Barrier;
+use tokio_util::sync::CancellationToken;
 
 use super::database::Database;
 use super::words::*;
+use crate::harness::{Kind, Session};
 
 /// As `karbor-manage db sync` of 1.6.0 leaves it, with its MySQL's character set.
 async fn create_karbors(database: &Database, dialect: Dialect) {
@@ -183,4 +187,40 @@ async fn what_is_no_database_of_karbors_is_not_adopted(#[case] dialect: Dialect)
     empty.execute("CREATE TABLE restores (id INTEGER)").await;
     let error = empty.store().adopt(Adoption::Real).await.unwrap_err();
     assert!(matches!(error, MigrateError::NothingToAdopt(_)), "{error}");
+}
+
+/// Karbor reads a row and then writes it in one transaction, without a second try: an ALTER that
+/// waits for its table in between would make it fail, and with it the restore.
+#[tokio::test(flavor = "multi_thread")]
+async fn karbors_saves_outlive_the_change_of_their_table() {
+    let database = Database::create(Dialect::Mysql).await;
+    create_karbors(&database, Dialect::Mysql).await;
+    let (adopted, saving) = (CancellationToken::new(), Arc::new(Barrier::new(5)));
+    let mut savers = Vec::new();
+    for _ in 0..4 {
+        let id = new_id();
+        insert(&database, &id.to_string(), "in_progress", false, "{}").await;
+        let mut session = Session::open(Kind::Mysql, &database.url).await.unwrap();
+        let (adopted, saving) = (adopted.clone(), saving.clone());
+        savers.push(tokio::spawn(async move {
+            saving.wait().await;
+            while !adopted.is_cancelled() {
+                for statement in [
+                    "BEGIN",
+                    &format!("SELECT * FROM restores WHERE id = '{id}'"),
+                    &format!("UPDATE restores SET updated_at = NOW() WHERE id = '{id}'"),
+                    "COMMIT",
+                ] {
+                    session.run(statement).await.unwrap();
+                }
+            }
+        }));
+    }
+    saving.wait().await;
+    let report = database.store().adopt(Adoption::Real).await.unwrap();
+    adopted.cancel();
+    assert_eq!((report.restores, report.widened.len()), (4, 2));
+    for saver in savers {
+        saver.await.expect("no save failed");
+    }
 }
