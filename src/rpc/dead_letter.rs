@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::caller::iso_8601;
+use super::properties::without_secrets;
 use super::{Dispatched, RpcError};
 use crate::domain::Sender;
 use crate::transport::{HeaderValue, Message, Properties};
@@ -136,7 +137,7 @@ impl<'a> DeadLetter<'a> {
     }
 
     fn kept_properties(&self, now: DateTime<Utc>) -> Properties {
-        let mut headers = self.properties.headers.clone();
+        let mut headers = without_secrets(&self.properties.headers);
         headers.retain(|name, _| !BROKERS_HEADERS.contains(&name.as_str()));
         if size_of_headers(&headers) > SENT_HEADERS_BYTES {
             headers.clear();
@@ -214,6 +215,12 @@ mod tests {
         let mut properties =
             Properties { expiration: Some("60000".to_owned()), ..Properties::oslo() };
         properties.headers.insert("x".to_owned(), HeaderValue::Integer(7));
+        let secret = HeaderValue::from("SECRET-TOKEN");
+        properties.headers.insert("restore_auth".to_owned(), secret.clone());
+        let table = [("_context_auth_token".to_owned(), secret)];
+        properties.headers.insert("table".to_owned(), HeaderValue::Table(table.into()));
+        let text = HeaderValue::from("{\"restore_auth\": \"SECRET-TOKEN\"}");
+        properties.headers.insert("list".to_owned(), HeaderValue::Array(vec![text]));
         properties.headers.insert("error".to_owned(), HeaderValue::from("theirs"));
         let dispatched = dispatched("u-1", true);
         let error = RpcError::InvalidInput("`id` must be a UUID".to_owned());
@@ -235,6 +242,8 @@ mod tests {
             assert_eq!(kept.headers[name], HeaderValue::from(value));
         }
         assert_eq!(kept.headers["x"], HeaderValue::Integer(7));
+        assert_eq!(kept.headers["restore_auth"], HeaderValue::Void);
+        assert!(!format!("{:?}", kept.headers).contains("SECRET-TOKEN"));
         let body = String::from_utf8(message.body).unwrap();
         assert!(!body.contains("SECRET-TOKEN") && !body.contains("password"));
         assert!(body.contains("dcb20606-ad71-40a3-80e4-ef0fafdad0c3"));

@@ -137,7 +137,11 @@ impl Dispatcher {
         let version = version.unwrap_or_else(|| Value::from("1.0"));
         let known = matches!(version.as_str(), Some("1.0" | "1.1"));
         if !known || namespace.is_some() {
-            return Err(RpcError::UnsupportedVersion { version: show_value(&version), method });
+            let mut shown = show_value(&version);
+            if !version.is_string() {
+                shown.push_str(" (a text is wanted)");
+            }
+            return Err(RpcError::UnsupportedVersion { version: shown, method });
         }
         let rules = Rules { aliases: &self.aliases, limits: self.limits };
         let (command, reply) = match method.as_str() {

@@ -3,12 +3,38 @@
 //! Takes and gives [`Properties`]. What a row cannot be read of is left out: properties decorate a
 //! dead letter, and must never keep it from being sent.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use crate::transport::{HeaderValue, Properties};
-use crate::wire::{dumps, loads};
+use crate::wire::{dumps, is_secret, loads, redact_entry};
 
-/// The properties as a JSON object; absent ones are left out.
+/// A sender's headers without the secrets that a body must not keep either.
+pub fn without_secrets(headers: &BTreeMap<String, HeaderValue>) -> BTreeMap<String, HeaderValue> {
+    let entry = |(name, value): (&String, _)| (name.clone(), redacted(name, value));
+    headers.iter().map(entry).collect()
+}
+
+fn redacted(name: &str, value: &HeaderValue) -> HeaderValue {
+    if is_secret(name) {
+        return HeaderValue::Void;
+    }
+    match value {
+        HeaderValue::Text(text) => {
+            let mut text = Value::from(text.as_str());
+            redact_entry(name, &mut text);
+            text.as_str().map_or(HeaderValue::Void, HeaderValue::from)
+        }
+        HeaderValue::Array(items) => {
+            HeaderValue::Array(items.iter().map(|item| redacted("", item)).collect())
+        }
+        HeaderValue::Table(table) => HeaderValue::Table(without_secrets(table)),
+        other => other.clone(),
+    }
+}
+
+/// The properties as a JSON object; absent ones are left out, and the headers' secrets are none.
 pub fn properties_to_json(properties: &Properties) -> String {
     let mut keys = Map::new();
     let mut put = |key: &str, value: Option<Value>| {
@@ -30,8 +56,8 @@ pub fn properties_to_json(properties: &Properties) -> String {
     put("user_id", text(&properties.user_id));
     put("app_id", text(&properties.app_id));
     if !properties.headers.is_empty() {
-        let headers = properties.headers.iter();
-        let headers = headers.map(|(name, value)| (name.clone(), header_to_json(value)));
+        let headers = without_secrets(&properties.headers);
+        let headers = headers.iter().map(|(name, value)| (name.clone(), header_to_json(value)));
         put("headers", Some(Value::Object(headers.collect())));
     }
     dumps(&keys)

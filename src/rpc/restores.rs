@@ -14,7 +14,7 @@ use crate::domain::{
     RestoreStatus, State, UnknownStatus, clean_name, clean_reason,
 };
 use crate::log_limit::LogLimit;
-use crate::wire::{data_of_object, dumps};
+use crate::wire::{data_of_object, dumps, shown};
 
 const RESTORE: Signature = Signature { required: &["restore"], optional: &["restore_auth"] };
 const UPDATE_RESOURCE: Signature = Signature {
@@ -141,17 +141,17 @@ impl Rules<'_> {
                 continue;
             };
             let reason = optional_text(reasons, key_text)
-                .map_err(|_| format!("the reason of `{key}` must be a text"))?
+                .map_err(|_| format!("the reason of `{}` must be a text", shown(key_text)))?
                 .and_then(|reason| clean_reason(reason, self.limits.reason_chars));
             let status = match statuses.get(key_text) {
                 None => ResourceStatus::Undefined,
                 Some(status) => {
-                    let word = status
-                        .as_str()
-                        .ok_or_else(|| format!("the status of `{key}` must be a text"))?;
+                    let word = status.as_str().ok_or_else(|| {
+                        format!("the status of `{}` must be a text", shown(key_text))
+                    })?;
                     self.aliases
                         .resolve(word, reason.as_deref())
-                        .map_err(|e| format!("the status of `{key}`: {e}"))?
+                        .map_err(|e| format!("the status of `{}`: {e}", shown(key_text)))?
                 }
             };
             updates.push(ResourceUpdate {

@@ -12,6 +12,7 @@ mod versioned_object;
 mod reply;
 mod failure;
 mod notification;
+mod spelt;
 mod redact;
 mod kept;
 #[cfg(test)]
@@ -24,7 +25,9 @@ pub(crate) use failure::Failure;
 pub(crate) use json::{dumps, loads};
 pub(crate) use kept::{open_kept, shown_body, without_caller};
 pub(crate) use notification::{Notification, NotificationFormat};
-pub(crate) use redact::{null_entry, redact_body, redact_entry, sha256_hex, without_body};
+pub(crate) use redact::{
+    is_secret, null_entry, redact_body, redact_entry, sha256_hex, without_body,
+};
 pub(crate) use reply::{Reply, fresh_unique_id};
 pub(crate) use request::{
     CONTEXT_KEYS, Context, Invocation, read_call, read_context, read_invocation, read_method,

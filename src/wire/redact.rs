@@ -2,8 +2,9 @@
 //!
 //! Takes a body, gives what may rest in a queue or a table. Where the body parses, the four
 //! secrets are null wherever they stand, also in JSON inside a text; a text that gives one a value
-//! but is no JSON ends there, and all else stays as it came. A body that does not parse, or is too large, is kept as its length, its
-//! SHA-256 and its beginning up to the first of these names, in whatever spelling.
+//! but is no JSON ends there, and all else stays as it came. A body that does not parse, or is too
+//! large, is kept as its length, its SHA-256 and its beginning up to the first of these names, in
+//! whatever spelling.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -12,6 +13,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::json;
+use super::spelt::Spelt;
 
 /// What is never kept. `restore_auth` is an argument, the others are keys of the context.
 const SECRETS: [&str; 4] =
@@ -49,7 +51,7 @@ fn holds_a_broken_message(envelope: &Value) -> bool {
 
 /// Nulls the secrets by their keys alone, at any depth: a text stays as it came.
 pub(crate) fn null_entry(key: &str, value: &mut Value) {
-    if SECRETS.contains(&key) {
+    if is_secret(key) {
         *value = Value::Null;
         return;
     }
@@ -60,9 +62,14 @@ pub(crate) fn null_entry(key: &str, value: &mut Value) {
     }
 }
 
+/// Whether `key` names a secret.
+pub(crate) fn is_secret(key: &str) -> bool {
+    SECRETS.contains(&key)
+}
+
 /// Nulls `value` if `key` names a secret, and the secrets within it otherwise.
 pub(crate) fn redact_entry(key: &str, value: &mut Value) {
-    if SECRETS.contains(&key) {
+    if is_secret(key) {
         *value = Value::Null;
     } else {
         redact_values(value);
@@ -96,7 +103,7 @@ fn redact_text(text: &mut String) {
         let before = inner.clone();
         redact_values(&mut inner);
         // Of a key that comes twice the first is not in `inner`, but still in the text.
-        if inner != before || first_value(text).is_some() {
+        if inner != before || names_a_secret(text) {
             *text = json::dumps_compact(&inner);
         }
     } else if let Cow::Owned(shown) = without_values(text) {
@@ -113,76 +120,79 @@ pub(crate) fn without_values(text: &str) -> Cow<'_, str> {
 }
 
 /// Where a word begins that ends with one of the names and has a value behind it (`name: x`,
-/// `'name'='x'`, `<name>x`), its characters escaped as JSON has it or not. A name alone is no secret.
+/// `'name'='x'`, `<name>x`), escaped or not. A name alone is no secret.
 fn first_value(text: &str) -> Option<usize> {
-    if !["_auth", "_catalog", "\\u00"].iter().any(|sign| text.contains(sign)) {
+    if !may_name_a_secret(text) {
         return None;
     }
-    let bytes = text.as_bytes();
-    let mut word = Vec::new();
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        let start = bytes.len() - rest.len();
-        word.clear();
-        while let Some((character, after)) = name_character(rest) {
-            word.push(character);
-            rest = after;
-        }
-        if word.is_empty() {
-            // All of them at once: a text of backslashes must not be walked through for each.
-            rest = &rest[backslashes(rest).max(1)..];
-            continue;
-        }
-        let gap = rest.iter().take_while(|byte| b"\\\"' \t\n".contains(byte)).count();
+    let Spelt { bytes, origins } = Spelt::of(text);
+    let mut at = 0;
+    while at < bytes.len() {
+        let is_in_name = |byte: &&u8| byte.is_ascii_alphabetic() || **byte == b'_';
+        let end = at + bytes[at..].iter().take_while(is_in_name).count();
+        let word = &bytes[at..end];
         if SECRETS.iter().any(|secret| word.ends_with(secret.as_bytes()))
-            && matches!(rest.get(gap), Some(b':' | b'=' | b'>'))
+            && has_value(&bytes[end..])
         {
-            return Some(start);
+            return Some(origins[at]);
         }
+        at = end.max(at + 1);
     }
     None
 }
 
-/// How many there are in the beginning.
-fn backslashes(bytes: &[u8]) -> usize {
-    bytes.iter().take_while(|byte| **byte == b'\\').count()
+/// Most texts are told by a look.
+fn may_name_a_secret(text: &str) -> bool {
+    ["_auth", "_catalog", "\\u00"].iter().any(|sign| text.contains(sign))
 }
 
-/// A letter or `_`, and what follows it. JSON within JSON doubles the backslashes of an escape.
-fn name_character(bytes: &[u8]) -> Option<(u8, &[u8])> {
-    let backslashes = backslashes(bytes);
-    let (character, rest) = match &bytes[backslashes..] {
-        [b'u', b'0', b'0', high, low, rest @ ..] if backslashes > 0 => {
-            let digit = |byte: &u8| char::from(*byte).to_digit(16);
-            let code = digit(high)? * 16 + digit(low)?;
-            (u8::try_from(code).ok()?, rest)
+/// Whether a name before this is given a value: white space may stand between, escaped or not.
+fn has_value(mut rest: &[u8]) -> bool {
+    loop {
+        rest = match rest {
+            [b'\\', b'n' | b'r' | b't', rest @ ..]
+            | [b'\\' | b'"' | b'\'' | b']' | b' ' | b'\t' | b'\n' | b'\r', rest @ ..] => rest,
+            _ => return matches!(rest.first(), Some(b':' | b'=' | b'>')),
         }
-        [character, rest @ ..] if backslashes == 0 => (*character, rest),
-        _ => return None,
-    };
-    (character.is_ascii_alphabetic() || character == b'_').then_some((character, rest))
+    }
+}
+
+/// Whether one of the names stands in a text, escaped or not.
+fn names_a_secret(text: &str) -> bool {
+    if !may_name_a_secret(text) {
+        return false;
+    }
+    let spelt = Spelt::of(text);
+    SECRETS.iter().any(|secret| spelt.contains(secret))
 }
 
 /// What is kept of a body that does not parse or is too large.
 pub(crate) fn without_body(body: &[u8]) -> String {
-    let beginning = &body[..body.len().min(BEGINNING_BYTES)];
+    let beginning = beginning(body);
     // A name that begins within the beginning may end beyond it; the rest is not looked at.
     let named_within = &body[..body.len().min(BEGINNING_BYTES + SECRETS[2].len())];
-    let mut shown = match first_hint(named_within) {
+    let shown = match first_hint(named_within) {
         Some(at) if at < beginning.len() => {
             format!("{}{MASK}", String::from_utf8_lossy(&beginning[..at]))
         }
         _ => String::from_utf8_lossy(beginning).into_owned(),
     };
-    // A character cut in two is no damage of the sender's.
-    while beginning.len() < body.len() && shown.ends_with('\u{fffd}') {
-        shown.pop();
-    }
     let mut kept = Map::new();
     kept.insert("length".to_owned(), Value::from(body.len()));
     kept.insert("sha256".to_owned(), Value::from(sha256_hex(body)));
     kept.insert("beginning".to_owned(), Value::from(shown));
     json::dumps(&kept)
+}
+
+/// The first bytes, without a character that would be cut in two.
+fn beginning(body: &[u8]) -> &[u8] {
+    let end = body.len().min(BEGINNING_BYTES);
+    let is_cut = |start: &usize| {
+        (end + 1..=body.len().min(start + 4))
+            .filter_map(|stop| std::str::from_utf8(&body[*start..stop]).ok())
+            .any(|text| text.chars().count() == 1)
+    };
+    &body[..(end.saturating_sub(3)..end).find(is_cut).unwrap_or(end)]
 }
 
 /// The SHA-256 in lower-case hexadecimal digits.
@@ -268,6 +278,13 @@ mod tests {
             r#"{"{'restore_auth': 'SECRET'}": 1, "a": "x_context_auth_token_info = SECRET"}"#,
             r#"{"oslo.message": "{\"restore_auth\": \"SECRET\", \"restore_auth\": null}"}"#,
             r#"{"oslo.message": "{\"a\": {\"restore_auth\": \"SECRET\"}, \"a\": 1}"}"#,
+            r#"{"oslo.message": "{\"k\": \"restore_auth\\u003dSECRET\", \"k\": 1}"}"#,
+            r#"{"oslo.message": "{\"k\": \"restore_auth\\n= SECRET\", \"k\": 1}"}"#,
+            r#"{"oslo.message": "{\"k\": \"{\\u0022restore_auth\\u0022:\\u0022SECRET\\u0022}\", \"k\": 1}"}"#,
+            r#"{"oslo.message": "{\"k\": \"{\\\"restore_\\\\u006\\u0031uth\\\":\\\"SECRET\\\"}\", \"k\": 1}"}"#,
+            r#"{"k": "\"{\\u0022restore_auth\\u0022:\\u0022SECRET\\u0022}\""}"#,
+            r#"{"k": "answer was \"{\\u0022restore_auth\\u0022: \\u0022SECRET\\u0022}\""}"#,
+            r#"{"k": "\"{\\\"restore_\\u005cu0061uth\\\":\\\"SECRET\\\"}\""}"#,
         ] {
             let kept = redact_body(body.as_bytes());
             assert!(!kept.contains("SECRET"), "{kept}");
@@ -287,6 +304,8 @@ mod tests {
         assert_eq!(kept["beginning"], format!("x{}", "é".repeat(127)));
         let kept: Value = serde_json::from_str(&redact_body(b"\xffabc")).unwrap();
         assert_eq!(kept["beginning"], "\u{fffd}abc");
+        let kept: Value = serde_json::from_str(&redact_body(&[0xff; 300])).unwrap();
+        assert_eq!(kept["beginning"], "\u{fffd}".repeat(256));
     }
 
     #[test]

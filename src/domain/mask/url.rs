@@ -4,19 +4,22 @@ use std::ops::Range;
 
 use super::{Run, Secret, is_quote, is_space};
 
+const PLAIN: &str = "://";
+const ESCAPED: &str = r":\/\/";
+
 /// Finds the passwords of URLs.
 pub(super) fn find(text: &str, secrets: &mut Vec<Secret>) {
     let mut word = Run::default();
     let mut from = 0;
-    while let Some(offset) = text[from..].find("://") {
-        let key = from + offset;
-        let start = key + 3;
+    while let Some((key, start)) = next_separator(text, from) {
         from = start;
         let is_scheme = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '.' | '-');
         if !text[..key].ends_with(is_scheme) {
             continue;
         }
-        let end = end_of_url(text, start, |c| matches!(c, '/' | '?' | '#'));
+        let is_escaped = start - key == ESCAPED.len();
+        let ends = |c: char| matches!(c, '/' | '?' | '#') || is_escaped && c == '\\';
+        let end = end_of_url(text, start, ends);
         from = end;
         let authority = &text[start..end];
         if authority.contains('@') {
@@ -33,6 +36,15 @@ pub(super) fn find(text: &str, secrets: &mut Vec<Secret>) {
             }
         }
     }
+}
+
+/// Where the next `://` begins and ends; some writers of JSON escape its slashes.
+fn next_separator(text: &str, from: usize) -> Option<(usize, usize)> {
+    text[from..].match_indices(':').find_map(|(offset, _)| {
+        let rest = &text[from + offset..];
+        let separator = [PLAIN, ESCAPED].into_iter().find(|one| rest.starts_with(one))?;
+        Some((from + offset, from + offset + separator.len()))
+    })
 }
 
 /// Where a URL ends that goes on at `start`, or the part of it that `ends`. Quotes and angle brackets
@@ -95,6 +107,7 @@ mod tests {
             ("http://u:P<W>x@h", "http://u:***@h"),
             ("http://u':P@h", "http://u':***@h"),
             ("'http://u:p@h','a@b'", "'http://u:***@h','a@b'"),
+            (r#""http:\/\/u:p@h:80\/v1""#, r#""http:\/\/u:***@h:80\/v1""#),
         ]);
     }
 
@@ -108,6 +121,8 @@ mod tests {
             "://a:b@c",
             "see http://a:b then c@d",
             r#"{"url":"http://h:80","mail":"a@b"}"#,
+            r"http:\/\/h:80\/v1?mail=a@b",
+            r"http:\/h:80@b",
             "<url>http://h:80</url>a@b",
             "['http://h:80','a@b']",
         ] {

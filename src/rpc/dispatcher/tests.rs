@@ -353,8 +353,8 @@ fn version_and_namespace_are_judged_before_the_method() {
     for (key, value, version) in [
         ("version", json!("1.2"), "1.2"),
         ("version", json!("1"), "1"),
-        ("version", json!(1.0), "1.0"),
-        ("version", json!({"a": 1}), "{\"a\": 1}"),
+        ("version", json!(1.0), "1.0 (a text is wanted)"),
+        ("version", json!({"a": 1}), "{\"a\": 1} (a text is wanted)"),
         ("namespace", json!(""), "1.0"),
         ("namespace", json!(0), "1.0"),
     ] {

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use lapin::BasicProperties;
-use lapin::types::{AMQPValue, FieldArray, FieldTable, ShortString};
+use lapin::types::{AMQPValue, DecimalValue, FieldArray, FieldTable, ShortString};
 
 use crate::transport::{Delivery, DeliveryTag, HeaderValue, Properties};
 
@@ -66,9 +66,17 @@ fn from_value(value: &AMQPValue) -> HeaderValue {
         AMQPValue::ByteArray(bytes) => {
             HeaderValue::Text(String::from_utf8_lossy(bytes.as_slice()).into_owned())
         }
-        AMQPValue::DecimalValue(_) => {
-            HeaderValue::Text(serde_json::to_string(value).unwrap_or_default())
-        }
+        AMQPValue::DecimalValue(number) => HeaderValue::Text(spell_decimal(number)),
+    }
+}
+
+/// A decimal's digits, the last `scale` of them behind a point.
+fn spell_decimal(number: &DecimalValue) -> String {
+    let scale = usize::from(number.scale);
+    let digits = format!("{:0>width$}", number.value, width = scale + 1);
+    match digits.split_at(digits.len() - scale) {
+        (whole, "") => whole.to_owned(),
+        (whole, rest) => format!("{whole}.{rest}"),
     }
 }
 
@@ -194,6 +202,15 @@ mod tests {
             ..Properties::oslo()
         };
         assert_eq!(from_amqp(&to_amqp(&properties).unwrap()), properties);
+    }
+
+    #[test]
+    fn a_decimal_is_kept_as_its_text() {
+        for (scale, value, text) in [(1, 15, "1.5"), (0, 7, "7"), (3, 7, "0.007"), (2, 100, "1.00")]
+        {
+            let number = AMQPValue::DecimalValue(DecimalValue { scale, value });
+            assert_eq!(from_value(&number), HeaderValue::from(text));
+        }
     }
 
     #[test]
