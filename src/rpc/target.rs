@@ -84,9 +84,10 @@ impl Target {
         topology
     }
 
-    /// The queues of requests: everyone's and this worker's own.
-    pub fn request_queues(&self) -> Vec<String> {
-        vec![self.topic.clone(), self.server_queue()]
+    /// All that a worker consumes, what matters most last (see `ConsumerSpec::queues`): requests to
+    /// itself, observed copies, everyone's requests.
+    pub fn consumed_queues(&self) -> Vec<String> {
+        [vec![self.server_queue()], self.observed_queues(), vec![self.topic.clone()]].concat()
     }
 
     /// The queues of observed copies, those that came late included; empty without keys.
@@ -208,7 +209,7 @@ mod tests {
                 "karbor-restore_fanout --karbor-restore-> karbor-restore",
             ]
         );
-        assert_eq!(target().request_queues(), ["karbor-restore", "karbor-restore.host-1"]);
+        assert_eq!(target().consumed_queues(), ["karbor-restore.host-1", "karbor-restore"]);
         assert!(target().observed_queues().is_empty());
     }
 
@@ -221,6 +222,7 @@ mod tests {
         };
         let queues = ["karbor-restore.observed.karbor-protection", "karbor-restore.observed.late"];
         assert_eq!(target.observed_queues(), queues);
+        assert_eq!(target.consumed_queues()[1..3], queues);
         let lines = lines(&target.topology());
         assert!(lines.contains(
             &"openstack --karbor-protection-> karbor-restore.observed.karbor-protection".to_owned()

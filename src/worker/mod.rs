@@ -205,7 +205,7 @@ fn start_to_consume(settings: &Settings, brokers: &Brokers, target: &Target) -> 
     brokers.requests.consume(ConsumerSpec {
         name: "requests".to_owned(),
         topology: target.topology(),
-        queues: [target.request_queues(), target.observed_queues()].concat(),
+        queues: target.consumed_queues(),
         prefetch: settings.messaging.prefetch,
     })
 }

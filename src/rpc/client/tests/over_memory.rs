@@ -22,7 +22,7 @@ fn serve(broker: &MemoryBroker) -> tokio::sync::mpsc::UnboundedReceiver<(String,
     let mut consumer = broker.consume(ConsumerSpec {
         name: "worker".to_owned(),
         topology: target().topology(),
-        queues: target().request_queues(),
+        queues: target().consumed_queues(),
         prefetch: 10,
     });
     let publisher = broker.publisher("worker", Topology::default());
