@@ -138,6 +138,8 @@ pub trait Publisher: Send + Sync {
 pub enum Link {
     /// Connected, everything declared, and, for a consumer, consuming.
     Up,
+    /// The same, but for these queues, which do not answer and are not consumed.
+    Without(Vec<String>),
     /// Not connected; why, without any password. `connecting` before the first attempt ended.
     Down(String),
     /// Connected, but the broker takes no messages (an alarm); its reason.

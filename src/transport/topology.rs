@@ -106,7 +106,9 @@ pub struct ConsumerSpec {
     pub name: String,
     /// Declared on every (re)connect.
     pub topology: Topology,
-    /// Consumed, all on one channel, so that delivery tags have one order.
+    /// Consumed in this order, all on one channel, so that delivery tags have one order. One that
+    /// does not answer is gone without; RabbitMQ keeps for a minute what it has delivered of those
+    /// before, so what matters most comes last.
     pub queues: Vec<String>,
     /// Deliveries of each queue that may be unsettled at once: quorum queues refuse a limit over
     /// all queues of a channel.

@@ -31,6 +31,10 @@ async fn watch_link(
     loop {
         let state = match &*link.borrow_and_update() {
             Link::Up => Ok(()),
+            Link::Without(queues) => Err(format!(
+                "no answer from queue `{}`, which is not consumed; the log says what to do",
+                queues.join("`, `")
+            )),
             Link::Down(why) => Err(why.clone()),
             Link::Blocked(why) => Err(format!("the broker takes no messages: {why}")),
             Link::Silent(time) => Err(format!("no answer within {} s", time.as_secs())),

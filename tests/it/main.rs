@@ -34,6 +34,7 @@ mod e2e_requests;
 mod e2e_retention;
 mod e2e_secrets;
 mod e2e_shutdown;
+mod e2e_silent_queue;
 mod e2e_start;
 mod fault_matrix;
 mod karbor_flow;

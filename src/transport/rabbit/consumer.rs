@@ -4,8 +4,10 @@
 //! connection; acknowledgements go straight to lapin from the caller, in the order of the calls,
 //! and only to the session that their delivery came in. Whatever ends one queue's consumer (its
 //! queue deleted, its channel closed, the connection lost) ends the session, and the next one
-//! declares all again. Must never deliver what an ended session still held: the broker will.
+//! declares all again. Without a queue that does not answer it goes on until that does. Must never
+//! deliver what an ended session still held: the broker will.
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,20 +15,17 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use lapin::Channel;
-use lapin::options::{
-    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, BasicRejectOptions,
-};
-use lapin::types::FieldTable;
+use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicRejectOptions};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::connection::Session;
-use super::declare::{lost, refused};
 use super::delivery_count::DeliveryCounts;
-use super::properties::{TooLong, short, to_delivery};
+use super::properties::to_delivery;
+use super::silent::{NotConsumed, SilentQueues, any_answers, consume, open_channel};
 use super::streams::Streams;
-use super::supervisor::{DECLARE_TIMEOUT, Supervisor, Target};
+use super::supervisor::{Supervisor, Target};
 use crate::transport::{
     Acker, Consumer, ConsumerSpec, Delivery, DeliveryTag, Link, TransportError,
 };
@@ -83,7 +82,8 @@ pub(super) fn start(target: Arc<Target>, spec: ConsumerSpec) -> Box<dyn Consumer
     });
     let supervisor = Supervisor::new(target, spec.name.clone(), link_sender);
     let counts = DeliveryCounts::default();
-    let task = Task { shared: Arc::clone(&shared), spec, sender: Some(sender), counts };
+    let silent = SilentQueues::default();
+    let task = Task { shared: Arc::clone(&shared), spec, sender: Some(sender), counts, silent };
     tokio::spawn(task.run(supervisor));
     let acker = Arc::new(RabbitAcker { shared, _close_on_drop: closing.drop_guard() });
     Box::new(RabbitConsumer { deliveries, acker })
@@ -96,6 +96,8 @@ struct Task {
     sender: Option<mpsc::UnboundedSender<Delivery>>,
     /// Those of the live session.
     counts: DeliveryCounts,
+    /// Those that the live session goes without, and the next one will.
+    silent: SilentQueues,
 }
 
 impl Task {
@@ -110,9 +112,10 @@ impl Task {
             match opened {
                 Ok((session, channel, streams)) => {
                     number += 1;
-                    supervisor.connected();
+                    supervisor.connected(self.silent.link());
+                    self.silent.tell();
                     shared.begin(number, channel, &streams);
-                    let end = self.consume(&session, number, streams).await;
+                    let end = self.consume(&session, &supervisor, number, streams).await;
                     if let Err(error) = &end {
                         shared.end();
                         supervisor.lost(error);
@@ -131,43 +134,38 @@ impl Task {
         shared.closed.cancel();
     }
 
-    /// One attempt at a session that consumes all queues.
+    /// One attempt at a session that consumes all queues that answer.
     async fn open(
-        &self,
+        &mut self,
         supervisor: &mut Supervisor,
     ) -> Result<(Session, Channel, Streams), TransportError> {
-        let declared = supervisor.connect(&self.spec.topology).await?;
-        supervisor.warn_of(declared.differences);
-        let session = declared.session;
-        match timeout(DECLARE_TIMEOUT, self.consume_queues(&session)).await {
-            Ok(Ok((channel, streams))) => Ok((session, channel, streams)),
-            Ok(Err(error)) => {
-                session.close().await;
-                Err(error)
+        loop {
+            let declared = supervisor.connect(&self.spec.topology).await?;
+            supervisor.warn_of(declared.differences);
+            let session = declared.session;
+            match self.consume_queues(&session).await {
+                Ok((channel, streams)) => return Ok((session, channel, streams)),
+                Err(NotConsumed::Failed(error)) => {
+                    session.close().await;
+                    return Err(error);
+                }
+                // Its channel is stuck in the broker: another connection at once, without it.
+                Err(NotConsumed::Silent(queue)) => {
+                    self.silent.add(queue, &self.spec.queues)?;
+                }
             }
-            Err(_) => Err(TransportError::Lost("no answer to a new consumer".to_owned())),
         }
     }
 
-    async fn consume_queues(
-        &self,
-        session: &Session,
-    ) -> Result<(Channel, Streams), TransportError> {
-        let channel = session.connection.create_channel().await.map_err(|e| lost(&e))?;
-        // Each queue's own: quorum queues refuse a limit over a whole channel.
-        let qos = channel.basic_qos(self.spec.prefetch, BasicQosOptions::default()).await;
-        qos.map_err(|error| lost(&error))?;
+    async fn consume_queues(&self, session: &Session) -> Result<(Channel, Streams), NotConsumed> {
+        let channel = open_channel(session, self.spec.prefetch).await?;
         let mut streams = Streams::default();
         for (index, queue) in self.spec.queues.iter().enumerate() {
-            let what = format!("to consume queue `{queue}`");
-            let name = short(queue).map_err(|TooLong| TransportError::Refused {
-                what: what.clone(),
-                reason: "a queue's name ends at 255 bytes".to_owned(),
-            })?;
-            let tag = format!("{index}");
-            let (options, table) = (BasicConsumeOptions::default(), FieldTable::default());
-            let consumer = channel.basic_consume(name, tag.as_str().into(), options, table).await;
-            streams.push(queue.clone(), tag, consumer.map_err(|error| refused(what, &error))?);
+            if !self.silent.contains(queue) {
+                let tag = format!("{index}");
+                let consumer = consume(session, &channel, queue, &tag).await?;
+                streams.push(queue.clone(), tag, consumer);
+            }
         }
         Ok((channel, streams))
     }
@@ -176,9 +174,11 @@ impl Task {
     async fn consume(
         &mut self,
         session: &Session,
+        supervisor: &Supervisor,
         number: u64,
         mut streams: Streams,
     ) -> Result<(), TransportError> {
+        let mut silent_ones = pin!(any_answers(supervisor, self.silent.names()));
         let mut batch = Vec::new();
         let mut liveness = tokio::time::interval(LIVENESS_CHECK);
         self.counts = DeliveryCounts::default();
@@ -194,6 +194,10 @@ impl Task {
                 }
                 () = self.shared.cancelled.cancelled(), if self.sender.is_some() => {
                     self.cancel_and_drain(number, &mut streams).await;
+                }
+                answered = &mut silent_ones, if self.sender.is_some() => {
+                    self.silent.remove(&answered);
+                    return Ok(());
                 }
                 _ = liveness.tick() => {
                     if !session.is_connected() {

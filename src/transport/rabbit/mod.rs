@@ -20,6 +20,7 @@ mod lanes;
 mod properties;
 mod publisher;
 mod sign_of_life;
+mod silent;
 mod streams;
 mod supervisor;
 mod tls;

@@ -102,7 +102,7 @@ impl Task {
             };
             match opened {
                 Ok(Opened { session, lane, mandatory, life }) => {
-                    supervisor.connected();
+                    supervisor.connected(Link::Up);
                     let end = self.publish(&session, &supervisor, lane, mandatory, life).await;
                     self.gate.send_replace(Gate::Waiting);
                     if let Err(error) = &end {

@@ -78,8 +78,14 @@ impl Supervisor {
         }
     }
 
-    /// A session is up: says so, once after a loss.
-    pub(super) fn connected(&mut self) {
+    /// Another connection to the host of the session that is up.
+    pub(super) async fn dial_beside(&self) -> Result<Session, TransportError> {
+        let name = format!("{}-beside", self.name);
+        dial(&self.target.url, self.host(), &self.target.options, &name).await
+    }
+
+    /// A session is up and stands as `link` says: says so, once after a loss.
+    pub(super) fn connected(&mut self, link: Link) {
         let lost_at = self.lost_at.take();
         let (host, port) = (&self.host().host, self.host().port);
         match lost_at {
@@ -94,7 +100,7 @@ impl Supervisor {
         }
         self.connected_at = Some(Instant::now());
         self.warned_at = None;
-        self.link.send_replace(Link::Up);
+        self.link.send_replace(link);
     }
 
     /// What exists otherwise than declared, each said once in this process's life.

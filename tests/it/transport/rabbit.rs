@@ -1,17 +1,20 @@
 //! What only a broker over a network can do: go away, come back, refuse, and have things already.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use karbor_restore_worker::transport::{ExchangeKind, Link, Message, PublishError, QueueType};
+use karbor_restore_worker::transport::{
+    ExchangeKind, Link, Message, PublishError, Publisher, QueueType,
+};
 use lapin::options::{ExchangeDeclareOptions, QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection, ConnectionProperties};
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::*;
-use crate::harness::Proxy;
+use crate::harness::{Proxy, SilentQueue};
 
 /// A proxy before the broker, and the URL through it.
 async fn behind_proxy() -> (Proxy, String) {
@@ -205,6 +208,71 @@ async fn a_queue_deleted_under_its_consumer_is_declared_and_consumed_again() {
     assert!(format!("{down:?}").contains(&names.queue), "{down:?}");
     wait_for_link(&mut link, |link| *link == Link::Up).await;
     publish_all(&transport, &names, &["1"]).await;
+    assert_eq!(body(&next(&mut consumer).await), "1");
+}
+
+/// So many quorum queues on one exchange, made by a publisher, which is given as well.
+async fn quorum_queues<const N: usize>(
+    transport: &dyn Transport,
+) -> ([Names; N], ConsumerSpec, Arc<dyn Publisher>) {
+    let exchange = names().exchange;
+    let all = std::array::from_fn(|_| Names { exchange: exchange.clone(), ..names() });
+    let mut topology = Topology::default();
+    for names in &all {
+        topology.merge(super::topology(names));
+    }
+    for queue in &mut topology.queues {
+        queue.queue_type = QueueType::Quorum;
+    }
+    let publisher = transport.publisher("test", topology.clone());
+    wait_for_link(&mut publisher.link(), |link| *link == Link::Up).await;
+    let queues = all.iter().map(|names| names.queue.clone()).collect();
+    (all, ConsumerSpec { name: "test".to_owned(), topology, queues, prefetch: 10 }, publisher)
+}
+
+#[tokio::test]
+async fn a_consumer_goes_without_the_queues_that_do_not_answer_until_they_do() {
+    let transport = rabbit_at(&rabbit_url());
+    let ([first, second, third], spec, publisher) = quorum_queues(&transport).await;
+    publisher.publish(message(&first, "0")).await.await.unwrap();
+    let silent = [&first, &second].map(|names| SilentQueue::make(&names.queue));
+    let silent = futures_util::future::join_all(silent).await;
+
+    let mut consumer = transport.consume(spec);
+    let mut link = consumer.acker().link();
+    let without = |link: &Link| matches!(link, Link::Without(queues) if queues.len() == 2);
+    let without = wait_for_link(&mut link, without).await;
+    for names in [&first, &second] {
+        assert!(format!("{without:?}").contains(&names.queue), "{without:?}");
+    }
+    publisher.publish(message(&third, "3")).await.await.unwrap();
+    assert_eq!(body(&next(&mut consumer).await), "3");
+
+    drop(silent);
+    wait_for_link(&mut link, |link| *link == Link::Up).await;
+    publisher.publish(message(&second, "2")).await.await.unwrap();
+    // The first may have been given to a question, which gives it back.
+    let mut missing = BTreeSet::from(["0".to_owned(), "2".to_owned()]);
+    while !missing.is_empty() {
+        missing.remove(&body(&next(&mut consumer).await));
+    }
+}
+
+#[tokio::test]
+async fn a_consumer_whose_only_queue_does_not_answer_says_which_and_tries_it_again() {
+    let transport = rabbit_at(&rabbit_url());
+    let ([names], spec, publisher) = quorum_queues(&transport).await;
+    let silent = SilentQueue::make(&names.queue).await;
+
+    let mut consumer = transport.consume(spec);
+    let mut link = consumer.acker().link();
+    let is_it = |link: &Link| format!("{link:?}").contains(&names.queue);
+    let down = wait_for_link(&mut link, is_it).await;
+    assert!(matches!(down, Link::Down(_)), "{down:?}");
+
+    drop(silent);
+    wait_for_link(&mut link, |link| *link == Link::Up).await;
+    publisher.publish(message(&names, "1")).await.await.unwrap();
     assert_eq!(body(&next(&mut consumer).await), "1");
 }
 

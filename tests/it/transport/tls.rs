@@ -84,6 +84,7 @@ async fn connect(host: &str, options: &str, verification: Verification) -> Resul
         }
         Link::Down(reason) | Link::Blocked(reason) => Err(reason),
         Link::Silent(time) => Err(format!("{time:?}")),
+        Link::Without(queues) => Err(queues.concat()),
     }
 }
 
