@@ -3,7 +3,9 @@
 use tracing::{error, warn};
 
 use super::commit::ItemResult;
-use crate::domain::{Command, Effect, Outcome, ResourceStatus, mask_passwords};
+use crate::domain::{
+    Command, Effect, Outcome, ResourceStatus, ResourceUpdate, RestoreId, mask_passwords,
+};
 use crate::http::Metrics;
 use crate::log_limit::LogLimit;
 use crate::rpc::{Dispatched, RpcError};
@@ -21,7 +23,7 @@ pub fn outcome(metrics: &Metrics, command: &Command, result: &ItemResult) {
                 metrics.count_update(*effect);
                 if *effect == Effect::Stale && update.state.status.is_final() {
                     metrics.stale_finals.inc();
-                    warn_stale_final(restore_id, &update.key, update.state.status, *known);
+                    warn_stale_final(restore_id, update, *known);
                 }
             }
         }
@@ -31,19 +33,16 @@ pub fn outcome(metrics: &Metrics, command: &Command, result: &ItemResult) {
     }
 }
 
-fn warn_stale_final(
-    restore_id: &crate::domain::RestoreId,
-    key: &crate::domain::ResourceKey,
-    said: ResourceStatus,
-    known: ResourceStatus,
-) {
+fn warn_stale_final(restore_id: &RestoreId, update: &ResourceUpdate, known: ResourceStatus) {
     if STALE_FINALS.admits() {
         // Somebody may have put a URL there.
-        let resource = key.to_string();
+        let resource = update.key.to_string();
+        let (said, sequence) = (update.state.status, update.state.sequence);
         let resource = mask_passwords(&resource);
         warn!(
-            %restore_id, %resource, %said, %known,
-            "an outcome came too late to count; a retry needs a higher sequence"
+            %restore_id, %resource, %said, sequence, %known,
+            "an outcome came too late to count: what is known is greater (a retry needs a higher \
+             sequence), or the restore was deleted"
         );
     }
 }

@@ -160,23 +160,23 @@ mod tests {
         tags.iter().map(|&tag| DeliveryTag { session, tag }).collect()
     }
 
-    fn through(session: u64, tag: u64) -> Option<Act> {
-        Some(Act::Through(DeliveryTag { session, tag }))
+    fn through(session: u64, tag: u64) -> Act {
+        Act::Through(DeliveryTag { session, tag })
     }
 
     #[test]
     fn a_run_is_acknowledged_at_once() {
         let mut ledger = Ledger::default();
-        assert_eq!(ledger.settle(tags(1, &[1, 3, 2])), through(1, 3));
+        assert_eq!(ledger.settle(tags(1, &[1, 3, 2])), Some(through(1, 3)));
         assert_eq!(ledger.held_since, None);
     }
 
     #[test]
     fn what_a_gap_holds_back_goes_with_what_closes_it() {
         let mut ledger = Ledger::default();
-        assert_eq!(ledger.settle(tags(1, &[1, 3, 4])), through(1, 1));
+        assert_eq!(ledger.settle(tags(1, &[1, 3, 4])), Some(through(1, 1)));
         assert!(ledger.held_since.is_some());
-        assert_eq!(ledger.settle(tags(1, &[2])), through(1, 4));
+        assert_eq!(ledger.settle(tags(1, &[2])), Some(through(1, 4)));
         assert_eq!(ledger.held_since, None);
     }
 
@@ -187,15 +187,15 @@ mod tests {
         let ones: Vec<_> = tags(1, &[2, 3]).into_iter().map(Act::One).collect();
         assert_eq!(ledger.release(), ones);
         assert_eq!(ledger.settle(tags(1, &[3])), None);
-        assert_eq!(ledger.settle(tags(1, &[1])), through(1, 1));
-        assert_eq!(ledger.settle(tags(1, &[4])), through(1, 4));
+        assert_eq!(ledger.settle(tags(1, &[1])), Some(through(1, 1)));
+        assert_eq!(ledger.settle(tags(1, &[4])), Some(through(1, 4)));
     }
 
     #[test]
     fn an_old_session_is_forgotten() {
         let mut ledger = Ledger::default();
         ledger.settle(tags(1, &[1, 2, 4]));
-        assert_eq!(ledger.settle(tags(2, &[1])), through(2, 1));
+        assert_eq!(ledger.settle(tags(2, &[1])), Some(through(2, 1)));
         assert_eq!(ledger.settle(tags(1, &[3])), None);
         assert_eq!(ledger.release(), []);
     }

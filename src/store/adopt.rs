@@ -191,8 +191,9 @@ impl std::fmt::Display for AdoptionReport {
             (_, true) => writeln!(f, "there is nothing to adopt any more")?,
             (Adoption::Real, false) => writeln!(
                 f,
-                "adopted Karbor's table `restores` ({karbor_restores} rows, {deleted} of them deleted): \
-                 took in {restores} restores with {resources} resources, without a notification"
+                "adopted Karbor's table `restores` ({karbor_restores} rows when it began, {deleted} of \
+                 them deleted): took in {restores} restores with {resources} resources now, without a \
+                 notification"
             )?,
             (Adoption::DryRun, false) => writeln!(
                 f,

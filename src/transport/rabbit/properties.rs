@@ -66,12 +66,12 @@ fn from_value(value: &AMQPValue) -> HeaderValue {
         AMQPValue::ByteArray(bytes) => {
             HeaderValue::Text(String::from_utf8_lossy(bytes.as_slice()).into_owned())
         }
-        AMQPValue::DecimalValue(number) => HeaderValue::Text(spell_decimal(number)),
+        AMQPValue::DecimalValue(number) => HeaderValue::Text(spell_decimal(*number)),
     }
 }
 
 /// A decimal's digits, the last `scale` of them behind a point.
-fn spell_decimal(number: &DecimalValue) -> String {
+fn spell_decimal(number: DecimalValue) -> String {
     let scale = usize::from(number.scale);
     let digits = format!("{:0>width$}", number.value, width = scale + 1);
     match digits.split_at(digits.len() - scale) {
