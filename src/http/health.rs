@@ -20,18 +20,21 @@ pub enum Part {
     Notifications,
     /// Batches are committed; counts only once it was reported.
     Commits,
+    /// What time brings is done: early updates, Karbor's table; counts only once it was reported.
+    Keeper,
     /// The worker is to end; counts only once it was reported.
     Shutdown,
 }
 
 impl Part {
     /// Every part.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Database,
         Self::Broker,
         Self::Consumer,
         Self::Notifications,
         Self::Commits,
+        Self::Keeper,
         Self::Shutdown,
     ];
 
@@ -43,6 +46,7 @@ impl Part {
             Self::Consumer => "consumer",
             Self::Notifications => "notifications",
             Self::Commits => "commits",
+            Self::Keeper => "keeper",
             Self::Shutdown => "shutdown",
         }
     }

@@ -7,8 +7,9 @@ use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::warn;
 
+use super::standing::Standing;
 use super::turns::Turns;
 use crate::cause::with_causes;
 use crate::domain::{Command, RestoreId};
@@ -50,25 +51,31 @@ impl Spared {
     }
 }
 
-pub(super) async fn run(store: Store, turns: Turns, metrics: Metrics, ending: CancellationToken) {
+pub(super) async fn run(
+    store: Store,
+    standing: Standing,
+    turns: Turns,
+    metrics: Metrics,
+    ending: CancellationToken,
+) {
     let mut spared = Spared::default();
     loop {
         // One more look after the end was called, so that what was just committed is written.
         let last = ending.is_cancelled();
         let spared_now = if last { HashSet::new() } else { spared.now() };
-        match store.write_dictionaries(AT_ONCE, &spared_now).await {
-            Ok(Dictionaries { written, oldest_delay, found, failed, .. }) => {
-                let delay = oldest_delay.unwrap_or_default();
-                metrics.dictionary_delay_seconds.set(delay.as_secs_f64());
-                spared.note(&spared_now, failed);
-                let found: Vec<_> = found.into_iter().map(Command::TakeIn).collect();
-                // Given up while the worker ends, it is found again.
-                let more = !found.is_empty() && turns.keep(found).await.is_ok();
-                if (more || written >= u64::from(AT_ONCE)) && !last {
-                    continue;
-                }
+        let writing = store.write_dictionaries(AT_ONCE, &spared_now);
+        if let Some(Dictionaries { written, oldest_delay, found, failed, .. }) =
+            standing.turn("writing Karbor's columns", writing).await
+        {
+            let delay = oldest_delay.unwrap_or_default();
+            metrics.dictionary_delay_seconds.set(delay.as_secs_f64());
+            spared.note(&spared_now, failed);
+            let found: Vec<_> = found.into_iter().map(Command::TakeIn).collect();
+            // Given up while the worker ends, it is found again.
+            let more = !found.is_empty() && turns.keep(found).await.is_ok();
+            if (more || written >= u64::from(AT_ONCE)) && !last {
+                continue;
             }
-            Err(error) => debug!(%error, "Karbor's columns are not written this time"),
         }
         if last {
             return;

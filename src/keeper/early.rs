@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info};
+use tracing::info;
 
+use super::standing::Standing;
 use super::turns::Turns;
 use crate::bell::Bell;
 use crate::crash_point::{self, CrashPoint};
@@ -30,6 +31,7 @@ const AT_ONCE: u32 = 200;
 pub(super) struct Early {
     pub store: Store,
     pub turns: Turns,
+    pub standing: Standing,
     pub dispatcher: Arc<Dispatcher>,
     pub dead_letters: DeadLetterOffice,
     pub recorded: Bell,
@@ -39,10 +41,9 @@ pub(super) struct Early {
 
 pub(super) async fn run(early: Early, ending: CancellationToken) {
     while !ending.is_cancelled() {
-        match early.sweep().await {
-            Ok(taken) if taken >= u64::from(AT_ONCE) => continue,
-            Ok(_) => {}
-            Err(error) => debug!(%error, "early updates are not looked at this time"),
+        let taken = early.standing.turn("looking at early updates", early.sweep()).await;
+        if taken.is_some_and(|taken| taken >= u64::from(AT_ONCE)) {
+            continue;
         }
         tokio::select! {
             () = ending.cancelled() => {}

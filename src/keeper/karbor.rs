@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 use uuid::Uuid;
 
+use super::standing::Standing;
 use super::turns::Turns;
 use crate::bell::Bell;
 use crate::crash_point::{self, CrashPoint};
@@ -38,6 +39,7 @@ const AT_ONCE: u32 = 500;
 pub(super) struct Karbor {
     pub store: Store,
     pub turns: Turns,
+    pub standing: Standing,
     /// Rung when a restore was found: updates may wait for it.
     pub recorded: Bell,
     pub metrics: Metrics,
@@ -47,14 +49,8 @@ pub(super) struct Karbor {
 pub(super) async fn watch_recent(karbor: Karbor, ending: CancellationToken) {
     let holder = Uuid::new_v4();
     while !ending.is_cancelled() {
-        let full = match karbor.look_at_recent(holder).await {
-            Ok(full) => full,
-            Err(error) => {
-                debug!(%error, "what Karbor wrote is not looked for this time");
-                false
-            }
-        };
-        if full {
+        let duty = "looking for what Karbor wrote";
+        if karbor.standing.turn(duty, karbor.look_at_recent(holder)).await == Some(true) {
             continue;
         }
         tokio::select! {
@@ -70,9 +66,8 @@ pub(super) async fn watch_recent(karbor: Karbor, ending: CancellationToken) {
 pub(super) async fn watch_all(karbor: Karbor, ending: CancellationToken) {
     let holder = Uuid::new_v4();
     while !ending.is_cancelled() {
-        if let Err(error) = karbor.look_through(holder, &ending).await {
-            debug!(%error, "Karbor's table is not looked through this time");
-        }
+        let duty = "looking through Karbor's table";
+        karbor.standing.turn(duty, karbor.look_through(holder, &ending)).await;
         tokio::select! {
             () = ending.cancelled() => {}
             () = tokio::time::sleep(ASK_EVERY) => {}

@@ -5,6 +5,7 @@
 
 mod run;
 mod turns;
+mod standing;
 mod early;
 mod dictionaries;
 mod karbor;

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use chrono::Utc;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info};
+use tracing::info;
 use uuid::Uuid;
 
+use super::standing::Standing;
 use crate::http::Metrics;
 use crate::store::{Duty, Store, StoreError};
 
@@ -28,15 +29,20 @@ const ASK_EVERY: Duration = Duration::from_secs(60);
 const LEASE: Duration = Duration::from_secs(60);
 
 /// Looks through old events once an hour; with an age of zero never.
-pub(super) async fn run(store: Store, age: Duration, metrics: Metrics, ending: CancellationToken) {
+pub(super) async fn run(
+    store: Store,
+    standing: Standing,
+    age: Duration,
+    metrics: Metrics,
+    ending: CancellationToken,
+) {
     if age.is_zero() {
         return;
     }
     let holder = Uuid::new_v4();
     while !ending.is_cancelled() {
-        if let Err(error) = delete(&store, age, holder, &metrics, &ending).await {
-            debug!(%error, "old events are not deleted this time");
-        }
+        let deleting = delete(&store, age, holder, &metrics, &ending);
+        standing.turn("deleting old events", deleting).await;
         tokio::select! {
             () = ending.cancelled() => {}
             () = tokio::time::sleep(ASK_EVERY) => {}

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::karbor::{self, Karbor};
+use super::standing::Standing;
 use super::turns::Turns;
 use super::{dictionaries, early, notification_queues, readiness, retention, stalled, take_over};
 use crate::bell::Bell;
@@ -55,9 +56,11 @@ pub struct Keeper {
 pub async fn run(keeper: Keeper, ending: CancellationToken) {
     let duties = TaskTracker::new();
     let turns = Turns::new(keeper.committer);
+    let standing = Standing::new(keeper.health.clone());
     let watch = Karbor {
         store: keeper.store.clone(),
         turns: turns.clone(),
+        standing: standing.clone(),
         recorded: keeper.recorded.clone(),
         metrics: keeper.metrics.clone(),
     };
@@ -65,12 +68,14 @@ pub async fn run(keeper: Keeper, ending: CancellationToken) {
     duties.spawn(karbor::watch_all(watch, ending.clone()));
     duties.spawn(stalled::run(
         keeper.store.clone(),
+        standing.clone(),
         turns.clone(),
         keeper.stalled_after,
         ending.clone(),
     ));
     duties.spawn(retention::run(
         keeper.store.clone(),
+        standing.clone(),
         keeper.events_kept_for,
         keeper.metrics.clone(),
         ending.clone(),
@@ -79,6 +84,7 @@ pub async fn run(keeper: Keeper, ending: CancellationToken) {
         early::Early {
             store: keeper.store.clone(),
             turns: turns.clone(),
+            standing: standing.clone(),
             dispatcher: keeper.dispatcher,
             dead_letters: keeper.dead_letters,
             recorded: keeper.recorded,
@@ -89,12 +95,14 @@ pub async fn run(keeper: Keeper, ending: CancellationToken) {
     ));
     duties.spawn(dictionaries::run(
         keeper.store.clone(),
+        standing.clone(),
         turns,
         keeper.metrics.clone(),
         ending.clone(),
     ));
     duties.spawn(take_over::run(
         keeper.take_over,
+        standing,
         keeper.left_behind,
         keeper.lease,
         ending.clone(),

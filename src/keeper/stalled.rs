@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use chrono::Utc;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::warn;
 
+use super::standing::Standing;
 use super::turns::Turns;
 use crate::domain::Command;
 use crate::store::{Store, StoreError};
@@ -18,15 +19,19 @@ const AT_ONCE: u32 = 100;
 const AT_LEAST_EVERY: Duration = Duration::from_secs(60);
 const AT_MOST_EVERY: Duration = Duration::from_secs(1);
 
-pub(super) async fn run(store: Store, turns: Turns, after: Duration, ending: CancellationToken) {
+pub(super) async fn run(
+    store: Store,
+    standing: Standing,
+    turns: Turns,
+    after: Duration,
+    ending: CancellationToken,
+) {
     if after.is_zero() {
         return;
     }
     let every = (after / 10).clamp(AT_MOST_EVERY, AT_LEAST_EVERY);
     while !ending.is_cancelled() {
-        if let Err(error) = tell(&store, &turns, after).await {
-            debug!(%error, "stalled restores are not looked for this time");
-        }
+        standing.turn("looking for stalled restores", tell(&store, &turns, after)).await;
         tokio::select! {
             () = ending.cancelled() => {}
             () = tokio::time::sleep(every) => {}

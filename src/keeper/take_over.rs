@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
-use tracing::debug;
 
+use super::standing::Standing;
 use crate::bell::Bell;
 use crate::outbox::TakeOver;
 
@@ -16,6 +16,7 @@ const FORGET_EVERY: Duration = Duration::from_secs(60);
 
 pub(super) async fn run(
     take_over: TakeOver,
+    standing: Standing,
     left_behind: Bell,
     lease: Duration,
     ending: CancellationToken,
@@ -41,10 +42,11 @@ pub(super) async fn run(
             duty.publish_left().await?;
             if forget { duty.forget().await } else { Ok(()) }
         });
+        // One that panicked is tried again.
+        let turn = standing.turn("taking over", async { task.await.unwrap_or(Ok(())) });
         tokio::select! {
             () = ending.cancelled() => return,
-            result = task => if let Ok(Err(error)) = result {
-                debug!(%error, "nothing is taken over this time");
+            done = turn => if done.is_none() {
                 close_at = Instant::now() + lease;
             },
         }

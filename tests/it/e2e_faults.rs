@@ -6,8 +6,8 @@ use rstest::rstest;
 use serde_json::json;
 
 use crate::harness::{
-    Kind, Proxy, Received, Request, Stage, assert_one_message_id_each, broker_url, eventually,
-    proxied, transition,
+    Kind, Proxy, Received, Request, Session, Stage, assert_one_message_id_each, broker_url,
+    eventually, proxied, transition,
 };
 
 #[rstest]
@@ -302,4 +302,27 @@ async fn a_database_that_takes_no_writes_makes_the_worker_unready_and_loses_noth
     let end = |one: &Received| one.message["event_type"] == "karbor.restore_resource.end";
     notifications.until("the update is applied", |all| all.iter().any(end)).await;
     worker.ready().await;
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_that_only_the_keeper_misses_makes_the_worker_unready(
+    #[values(Kind::Postgresql, Kind::Mysql)] kind: Kind,
+) {
+    let stage = Stage::new(kind).await;
+    let worker = stage.worker("w1").set("DATABASE__STATEMENT_TIMEOUT_MS", "1000").start().await;
+    let mut other = Session::open(kind, stage.database.url()).await.expect("the database is up");
+    let lock = match kind {
+        Kind::Postgresql => "BEGIN; LOCK TABLE restore_early_updates IN ACCESS EXCLUSIVE MODE",
+        Kind::Mysql | Kind::Sqlite => "LOCK TABLES restore_early_updates WRITE",
+    };
+    other.run(lock).await.expect("the table is there");
+    let reasons = worker.not_ready().await;
+    assert!(reasons.contains("keeper: looking at early updates: "), "{reasons}");
+    worker.says("a duty cannot be done; trying again").await;
+    let metrics = worker.get("/metrics").await.body;
+    assert!(metrics.contains("karbor_restore_part_ready{part=\"keeper\"} 0"), "{metrics}");
+    drop(other);
+    worker.ready().await;
+    worker.says("a duty is done again").await;
 }
