@@ -122,8 +122,13 @@ pub enum SettingsError {
         reason: BadAlias,
     },
     /// The file of tokens is none.
-    #[error("`http.tokens_file`: {0}")]
-    Tokens(#[from] BadTokens),
+    #[error("`{}`, given by `http.tokens_file`: {reason}", .path.display())]
+    Tokens {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: BadTokens,
+    },
     /// A secret was given both as it is and by a file.
     #[error("`{key}` ({by_value}) and `{key}_file` ({by_file}) are both set; leave one out")]
     Both {

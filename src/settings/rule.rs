@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 
 use config::{Value, ValueKind};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 /// What a value must be.
 #[derive(Debug, Clone)]
@@ -121,7 +122,7 @@ impl Rule {
                         && text.chars().all(|c| c.is_ascii_graphic() && c != '@'))
             }
             Self::Address => text == "off" || text.parse::<SocketAddr>().is_ok(),
-            Self::Filter => EnvFilter::try_new(text).is_ok(),
+            Self::Filter => is_filter(text),
             _ => !text.contains(char::is_control),
         };
         accepts.then(|| text.to_owned())
@@ -154,6 +155,13 @@ impl Rule {
             Self::Aliases => "a table of `ALIAS = \"STATUS\"`".to_owned(),
         }
     }
+}
+
+/// A word alone is a level: `EnvFilter` would take another for a module, and `warning` silence all.
+fn is_filter(text: &str) -> bool {
+    let is_level = |word: &str| word.parse::<LevelFilter>().is_ok();
+    EnvFilter::try_new(text).is_ok()
+        && text.split(',').all(|part| part.contains('=') || is_level(part.trim()))
 }
 
 /// AMQP's names have up to 255 bytes, and ours are joined with others and with suffixes.

@@ -181,12 +181,19 @@ fn bad_values_are_named_with_source_and_what_is_accepted() {
         ("NOTIFICATIONS__TRANSPORT_URL", "rabbit://h/?sssl=1", "unknown option"),
         ("DATABASE__URL", "oracle://h", "begins with `postgres://`"),
         ("DATABASE__SSL_KEY_FILE", "key.pem", "set together with `database.ssl_cert_file`"),
+        (
+            "DATABASE__URL",
+            "mysql://h/db?sslrootcert=/nonexistent/ca.pem",
+            "cannot read `/nonexistent/ca.pem`",
+        ),
         ("DATABASE__URL__X", "key.pem", "a URL"),
         ("LIMITS__BODY_BYTES", "16777217", "1024 to 16777216"),
         ("HTTP__LISTEN", "8798", "`IP:PORT`"),
         ("HTTP__LISTEN", "0.0.0.0:8798", "as long as `http.tokens_file` is not set"),
         ("HTTP__LISTEN", "[::]:8798", "as long as `http.tokens_file` is not set"),
         ("LOG__FILTER", "a=b=c", "a level"),
+        ("LOG__FILTER", "warning", "a level"),
+        ("LOG__FILTER", "info,lapin", "a level"),
         ("LOG__FORMAT", "xml", "one of `text`, `json`"),
     ] {
         let error = refusal(&[], &[(name, value)]);

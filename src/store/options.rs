@@ -198,6 +198,11 @@ pub fn check_url(url: &str) -> Result<(), String> {
         other => other.to_string(),
     };
     let address = Address::read(&StoreOptions::new(url)).map_err(wrong)?;
+    let tls = &address.tls;
+    for path in [&tls.ca_file, &tls.certificate_file, &tls.key_file].into_iter().flatten() {
+        std::fs::File::open(path)
+            .map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
+    }
     let target = address.target.expose_secret();
     let read = match address.dialect {
         Dialect::Postgresql => super::connect::postgresql::read_url(target).map(drop),

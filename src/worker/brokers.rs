@@ -51,7 +51,7 @@ fn check_files(url: &TransportUrl) -> Result<(), SettingsError> {
         let Some(path) = path else { continue };
         std::fs::File::open(path).map_err(|source| SettingsError::Unreadable {
             path: path.clone(),
-            given_by: format!("`{key}`"),
+            given_by: format!("`{key}` of the URL or of its section"),
             source,
         })?;
     }

@@ -36,7 +36,8 @@ pub(super) async fn start(
                     given_by: "`http.tokens_file`".to_owned(),
                     source,
                 })?;
-            Tokens::parse(&text).map_err(SettingsError::from)?
+            let bad = |reason| SettingsError::Tokens { path: path.clone(), reason };
+            Tokens::parse(&text).map_err(bad)?
         }
     };
     let state = HttpState::new(
