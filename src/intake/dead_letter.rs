@@ -17,9 +17,15 @@ use crate::outbox::publish_until_confirmed;
 use crate::rpc::{DeadLetter, Dispatched, Notifier, RpcError};
 use crate::transport::{DeliveryTag, Properties, Publisher};
 
-/// Letters on their way at once: enough that a flood of bad messages does not wait for one confirm
-/// at a time, few enough that they never fill the memory.
-pub(super) const LETTERS_IN_FLIGHT: usize = 256;
+/// Letters on their way at once: a confirm of a quorum queue takes milliseconds, and a flood of bad
+/// messages must not hold up the good ones between them.
+const LETTERS_IN_FLIGHT: usize = 1024;
+
+/// How large they may be together, in bytes of what came: they never fill the memory.
+const BYTES_IN_FLIGHT: usize = 32 * 1024 * 1024;
+
+/// Letters that wait for one on its way.
+pub(super) const LETTERS_WAITING: usize = 256;
 
 static DEAD_LETTERS: LogLimit = LogLimit::new("dead letters");
 
@@ -99,20 +105,27 @@ pub(super) async fn keep_all(
     mut rejects: mpsc::Receiver<(Reject, Option<DeliveryTag>)>,
 ) {
     let mut keeping = FuturesUnordered::new();
+    let mut bytes = 0;
     loop {
+        let has_room = keeping.len() < LETTERS_IN_FLIGHT && bytes < BYTES_IN_FLIGHT;
         tokio::select! {
-            reject = rejects.recv(), if keeping.len() < LETTERS_IN_FLIGHT => {
+            reject = rejects.recv(), if has_room => {
                 let Some((reject, settles)) = reject else { break };
                 let office = office.clone();
+                let size = reject.parcel.body.len();
+                bytes += size;
                 keeping.push(async move {
                     office.keep(&reject).await;
-                    settles
+                    (settles, size)
                 });
             }
-            Some(settles) = keeping.next() => settler.acknowledge(settles.into_iter().collect()),
+            Some((settles, size)) = keeping.next() => {
+                bytes -= size;
+                settler.acknowledge(settles.into_iter().collect());
+            }
         }
     }
-    while let Some(settles) = keeping.next().await {
+    while let Some((settles, _)) = keeping.next().await {
         settler.acknowledge(settles.into_iter().collect());
     }
 }

@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 use super::answer::Answers;
 use super::batch::{BatchBounds, next_batch};
 use super::commit::{Committer, GivenUp, ItemResult};
-use super::dead_letter::{DeadLetterOffice, LETTERS_IN_FLIGHT, Reject, keep_all};
+use super::dead_letter::{DeadLetterOffice, LETTERS_WAITING, Reject, keep_all};
 use super::disposition::{Disposition, dispose};
 use super::early;
 use super::note::database_refusal;
@@ -66,7 +66,7 @@ pub async fn run(parts: Parts) {
     tasks.spawn(settling);
     let (answers, answering) = Answers::new(parts.answers, settler.clone(), parts.metrics.clone());
     tasks.spawn(answering);
-    let (rejects, reject_queue) = mpsc::channel(LETTERS_IN_FLIGHT);
+    let (rejects, reject_queue) = mpsc::channel(LETTERS_WAITING);
     tasks.spawn(keep_all(parts.dead_letters, settler.clone(), reject_queue));
     // As many as two batches wait decoded; the rest stays in the consumer's own buffer.
     let (works, mut batches) = mpsc::channel(2 * parts.bounds.max_items);

@@ -12,6 +12,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use super::envelope::MESSAGE_KEY;
 use super::json;
 use super::spelt::Spelt;
 
@@ -33,20 +34,28 @@ const MASK: &str = "***";
 
 /// The body without its secrets.
 pub(crate) fn redact_body(body: &[u8]) -> String {
-    let parsed = std::str::from_utf8(body).ok().and_then(|text| json::loads(text).ok());
-    match parsed {
-        Some(mut value) if !holds_a_broken_message(&value) => {
-            redact_values(&mut value);
-            json::dumps_compact(&value)
-        }
-        _ => without_body(body),
-    }
+    redacted(body).unwrap_or_else(|| without_body(body))
 }
 
-/// An envelope that parses around a message that does not: as a whole it does not.
-fn holds_a_broken_message(envelope: &Value) -> bool {
-    let message = envelope.get("oslo.message").and_then(Value::as_str);
-    message.is_some_and(|message| json::loads(message).is_err())
+fn redacted(body: &[u8]) -> Option<String> {
+    let mut value = json::loads(std::str::from_utf8(body).ok()?).ok()?;
+    redact_whole(&mut value).ok()?;
+    Some(json::dumps_compact(&value))
+}
+
+/// An error where an envelope parses around a message that does not: as a whole it does not.
+fn redact_whole(value: &mut Value) -> Result<(), serde_json::Error> {
+    let message = match value.get_mut(MESSAGE_KEY) {
+        Some(Value::String(text)) => Some(std::mem::take(text)),
+        _ => None,
+    };
+    redact_values(value);
+    if let Some(mut text) = message {
+        let inner = json::loads(&text)?;
+        redact_parsed(&mut text, inner);
+        value[MESSAGE_KEY] = Value::String(text);
+    }
+    Ok(())
 }
 
 /// Nulls the secrets by their keys alone, at any depth: a text stays as it came.
@@ -67,48 +76,65 @@ pub(crate) fn is_secret(key: &str) -> bool {
     SECRETS.contains(&key)
 }
 
-/// Nulls `value` if `key` names a secret, and the secrets within it otherwise.
-pub(crate) fn redact_entry(key: &str, value: &mut Value) {
-    if is_secret(key) {
-        *value = Value::Null;
-    } else {
-        redact_values(value);
-    }
+/// Nulls `value` if `key` names a secret, and the secrets within it otherwise. Whether it changed.
+pub(crate) fn redact_entry(key: &str, value: &mut Value) -> bool {
+    if is_secret(key) { !std::mem::take(value).is_null() } else { redact_values(value) }
 }
 
-/// Nulls the secrets within `value`, at any depth.
-fn redact_values(value: &mut Value) {
+/// Nulls the secrets within `value`, at any depth. Whether there were any.
+fn redact_values(value: &mut Value) -> bool {
+    let mut changed = false;
     match value {
         Value::Object(map) => {
-            map.iter_mut().for_each(|(key, inner)| redact_entry(key, inner));
+            for (key, inner) in map.iter_mut() {
+                changed |= redact_entry(key, inner);
+            }
             if map.keys().any(|key| first_value(key).is_some()) {
+                changed = true;
                 *map = std::mem::take(map)
                     .into_iter()
                     .map(|(key, inner)| (without_values(&key).into_owned(), inner))
                     .collect();
             }
         }
-        Value::Array(items) => items.iter_mut().for_each(redact_values),
-        Value::String(text) => redact_text(text),
+        Value::Array(items) => items.iter_mut().for_each(|inner| changed |= redact_values(inner)),
+        Value::String(text) => changed = redact_text(text),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+    changed
+}
+
+/// A text may be a message in itself.
+fn redact_text(text: &mut String) -> bool {
+    if !text.contains('{') && first_value(text).is_none() {
+        return false;
+    }
+    match json::loads(text) {
+        Ok(inner) => redact_parsed(text, inner),
+        Err(_) => cut(text),
     }
 }
 
-/// A text may be a message in itself: `oslo.message` is one.
-fn redact_text(text: &mut String) {
-    if !text.contains('{') && first_value(text).is_none() {
-        return;
+/// Redacts a text that was read as `inner`.
+fn redact_parsed(text: &mut String, mut inner: Value) -> bool {
+    if !inner.is_object() && !inner.is_array() {
+        return cut(text);
     }
-    if let Ok(mut inner @ (Value::Object(_) | Value::Array(_))) = json::loads(text) {
-        let before = inner.clone();
-        redact_values(&mut inner);
-        // Of a key that comes twice the first is not in `inner`, but still in the text.
-        if inner != before || names_a_secret(text) {
-            *text = json::dumps_compact(&inner);
-        }
-    } else if let Cow::Owned(shown) = without_values(text) {
-        *text = shown;
+    // Of a key that comes twice the first is not in `inner`, but still in the text.
+    let changed = redact_values(&mut inner) || names_a_secret(text);
+    if changed {
+        *text = json::dumps_compact(&inner);
     }
+    changed
+}
+
+fn cut(text: &mut String) -> bool {
+    let at = first_value(text);
+    if let Some(at) = at {
+        text.truncate(at);
+        text.push_str(MASK);
+    }
+    at.is_some()
 }
 
 /// A text up to the first secret's value that stands in it.
