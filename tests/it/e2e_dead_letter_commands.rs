@@ -121,6 +121,11 @@ async fn letters_are_listed_and_shown_and_stay_where_they_are() {
     assert_eq!(missing.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&missing.stderr).contains("`no-such-id`"));
     assert_eq!(json_of(&stage, &["list"]).await, listed, "all in their places");
+
+    assert_eq!(shown["copies"], 1);
+    stage.cast(&update).await;
+    until_letters(&stage, 4).await;
+    assert_eq!(json_of(&stage, &["show", update.unique_id()]).await["copies"], 2);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! The binary as a process: exit codes, what it says when it cannot start, its addresses, its end.
 
-use std::process::Output;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Output, Stdio};
 
 use rstest::rstest;
 
@@ -199,4 +200,24 @@ async fn show_makes_no_database_and_says_what_is_missing() {
     let output = stage.worker("w1").run(&show).await;
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     assert!(said(&output).contains("karbor-restore-worker migrate"), "{}", said(&output));
+}
+
+#[test]
+fn an_interrupted_demonstration_leaves_no_files() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut demo = Command::new(env!("CARGO_BIN_EXE_karbor-restore-worker"))
+        .arg("demo")
+        .env("TMPDIR", folder.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the binary runs");
+    let mut output = BufReader::new(demo.stdout.take().expect("it is piped"));
+    let mut introduction = String::new();
+    output.read_line(&mut introduction).expect("it introduces itself");
+    assert_eq!(folder.path().read_dir().expect("a folder").count(), 1, "{introduction}");
+    let interrupted = Command::new("kill").arg("-INT").arg(demo.id().to_string()).status();
+    assert!(interrupted.expect("kill runs").success());
+    assert_eq!(demo.wait().expect("it is ours").code(), Some(1));
+    assert_eq!(folder.path().read_dir().expect("a folder").count(), 0);
 }

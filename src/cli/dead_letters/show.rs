@@ -37,20 +37,21 @@ pub(super) async fn run(
     let mut letters = Letters::open(settings, &brokers).await?;
     let selection = Selection { ids: vec![id.to_owned()], ..Selection::default() };
     let now = chrono::Utc::now();
-    let (mut found, mut unmet) = (None, selection.unmet());
+    let (mut found, mut copies, mut unmet) = (None, 0, selection.unmet());
     // To the end, also when it is found: a quorum queue puts what it gets back behind the rest.
     while let Some((delivery, letter)) = letters.next().await? {
         unmet.meet(&letter);
-        if found.is_none() && selection.takes(&letter, now) {
-            found = Some((delivery, letter));
+        if selection.takes(&letter, now) {
+            copies += 1;
+            found.get_or_insert((delivery, letter));
         }
     }
     letters.close().await?;
     unmet.refuse()?;
     let (delivery, letter) = found.context("the broker gave no letter")?;
     print(&match output {
-        Output::Json => to_json(&Shown::new(&delivery, &letter, body)),
-        Output::Table => to_text(&Shown::new(&delivery, &letter, body)),
+        Output::Json => to_json(&Shown::new(&delivery, &letter, copies, body)),
+        Output::Table => to_text(&Shown::new(&delivery, &letter, copies, body)),
     })
 }
 
@@ -58,6 +59,8 @@ pub(super) async fn run(
 struct Shown<'a> {
     #[serde(flatten)]
     letter: LetterShape<'a>,
+    /// How many letters have its id.
+    copies: usize,
     properties: Value,
     bytes: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -65,9 +68,10 @@ struct Shown<'a> {
 }
 
 impl<'a> Shown<'a> {
-    fn new(delivery: &Delivery, letter: &'a KeptLetter, body: Body) -> Self {
+    fn new(delivery: &Delivery, letter: &'a KeptLetter, copies: usize, body: Body) -> Self {
         Self {
             letter: LetterShape::from(letter),
+            copies,
             properties: properties_of(delivery),
             bytes: delivery.body.len(),
             body: (body == Body::Shown).then(|| shown_body(&delivery.body)),
@@ -97,6 +101,9 @@ fn to_text(shown: &Shown<'_>) -> String {
     field("Queue", letter.queue);
     field("Replay", if letter.has_message { "possible" } else { "not possible: only a digest" });
     field("Bytes", &shown.bytes.to_string());
+    if shown.copies > 1 {
+        field("Copies", &format!("{} letters have this id; this is the oldest", shown.copies));
+    }
     text.push_str("\nProperties\n");
     for (name, value) in shown.properties.as_object().into_iter().flat_map(Map::iter) {
         writeln!(text, "{name:<18}{}", printable(&value.to_string())).expect("a String takes any");

@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use tokio::signal::unix::{SignalKind, signal};
 use uuid::Uuid;
 
 use self::ledger::{Ledger, Tally};
@@ -49,6 +50,7 @@ pub async fn run(
     database_url: Option<String>,
 ) -> anyhow::Result<()> {
     let begun = Instant::now();
+    let mut interrupts = signal(SignalKind::interrupt()).context("cannot wait for signals")?;
     let folder = TemporaryFolder::new()?;
     let settings = folder.settings(transport_url, database_url)?;
     let brokers = Brokers::from_settings(&settings)?;
@@ -72,6 +74,8 @@ pub async fn run(
             ended.context("the worker panicked")??;
             bail!("the worker ended by itself");
         }
+        // Its files go with it.
+        _ = interrupts.recv() => Err(anyhow::anyhow!("interrupted")),
     };
     signals.draining.cancel();
     worker.await.context("the worker panicked")??;
