@@ -75,7 +75,7 @@ async fn what_an_outage_left_in_doubt_is_published_without_waiting_for_a_lease(
     .await;
     proxy.refuse();
     // A lease that the outage let run out is nobody's for another lease's time.
-    worker.says("nothing is taken over this time").await;
+    worker.says("a duty is not done this time duty=\"taking over\"").await;
     proxy.restore();
 
     let of_it = |one: &Received| one.message["payload"]["resource_id"] == "volume-in-doubt";

@@ -87,17 +87,27 @@ impl WorkerBuilder {
 
     /// Runs a command with these settings to its end.
     pub async fn run(self, arguments: &[&str]) -> Output {
-        let mut command = self.command();
-        command.args(arguments);
+        let mut command = self.command_with(arguments);
         let output = tokio::task::spawn_blocking(move || command.output());
         output.await.expect("no panic").expect("the binary starts")
     }
 
     /// Starts a command with these settings, and leaves it to the test.
     pub fn spawn_command(self, arguments: &[&str]) -> Child {
-        let mut command = self.command();
-        command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut command = self.command_with(arguments);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
         command.spawn().expect("the binary starts")
+    }
+
+    fn command_with(&self, arguments: &[&str]) -> Command {
+        let mut command = self.command();
+        if arguments.contains(&"serve") {
+            // The default address is every other test's too.
+            let address = own_address().to_string();
+            command.env("KARBOR_RESTORE__HTTP__LISTEN", address).envs(&self.settings);
+        }
+        command.args(arguments);
+        command
     }
 
     fn command(&self) -> Command {
