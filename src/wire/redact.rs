@@ -129,12 +129,9 @@ fn redact_parsed(text: &mut String, mut inner: Value) -> bool {
 }
 
 fn cut(text: &mut String) -> bool {
-    let at = first_value(text);
-    if let Some(at) = at {
-        text.truncate(at);
-        text.push_str(MASK);
-    }
-    at.is_some()
+    let Cow::Owned(shown) = without_values(text) else { return false };
+    *text = shown;
+    true
 }
 
 /// A text up to the first secret's value that stands in it.

@@ -142,7 +142,7 @@ impl<DB: Backend> Migration<DB> for Repeatable<DB> {
 
 /// MySQL's words for a table (1050), a column (1060) or an index (1061) that exists. PostgreSQL's
 /// and SQLite's migrations are all or nothing, and such an error ends their transaction.
-fn is_there_already(error: &str) -> bool {
+pub(super) fn is_there_already(error: &str) -> bool {
     (error.contains("Table '") && error.contains("already exists"))
         || error.contains("Duplicate column name")
         || error.contains("Duplicate key name")
