@@ -28,9 +28,9 @@ pub struct DeadLetter<'a> {
     pub body: &'a [u8],
     /// Its `_unique_id`, or the one it got at receipt.
     pub unique_id: &'a str,
-    /// Whether the message itself carried it: the `message_id` is made of it then, else of the
-    /// body, so that every copy has the same.
-    pub sent_unique_id: bool,
+    /// The same for every copy of the message: made of the `_unique_id` that it carried, else of
+    /// its body.
+    pub message_id: Uuid,
     /// Its method, cleaned.
     pub method: Option<&'a str>,
     /// Who sent it.
@@ -88,21 +88,11 @@ impl<'a> DeadLetter<'a> {
             properties,
             body,
             unique_id: &dispatched.unique_id,
-            sent_unique_id: dispatched.sent_unique_id,
+            message_id: message_id_of(dispatched, body),
             method: dispatched.method.as_deref(),
             sender: &dispatched.sender,
             error,
         }
-    }
-
-    /// The same for every copy of the message: made of its `_unique_id`, else of its body.
-    pub fn message_id(&self) -> Uuid {
-        let name = if self.sent_unique_id {
-            format!("unique_id/{}", self.unique_id)
-        } else {
-            format!("sha256/{}", sha256_hex(self.body))
-        };
-        Uuid::new_v5(&MESSAGE_ID_NAMESPACE, name.as_bytes())
     }
 
     /// The message to publish: persistent, to the default exchange, mandatory.
@@ -159,12 +149,21 @@ impl<'a> DeadLetter<'a> {
             // A dead letter outlives the broker whatever its sender asked for.
             delivery_mode: Some(2),
             expiration: None,
-            message_id: Some(self.message_id().to_string()),
+            message_id: Some(self.message_id.to_string()),
             user_id: None,
             headers,
             ..self.properties.clone()
         }
     }
+}
+
+fn message_id_of(dispatched: &Dispatched, body: &[u8]) -> Uuid {
+    let name = if dispatched.sent_unique_id {
+        format!("unique_id/{}", dispatched.unique_id)
+    } else {
+        format!("sha256/{}", sha256_hex(body))
+    };
+    Uuid::new_v5(&MESSAGE_ID_NAMESPACE, name.as_bytes())
 }
 
 fn size_of_headers(headers: &BTreeMap<String, HeaderValue>) -> usize {
@@ -254,7 +253,7 @@ mod tests {
         let (properties, error) =
             (Properties::default(), RpcError::MalformedMessage(String::new()));
         let id = |unique_id: &str, sent, body: &[u8]| {
-            letter(&properties, body, &dispatched(unique_id, sent), &error).message_id()
+            letter(&properties, body, &dispatched(unique_id, sent), &error).message_id
         };
         assert_eq!(id("a", true, b"1"), id("a", true, b"2"));
         assert_ne!(id("a", true, b"1"), id("b", true, b"1"));

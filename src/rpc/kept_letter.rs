@@ -100,6 +100,8 @@ fn is_requests_queue(queue: &str, topic: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
     use crate::rpc::{DeadLetter, RpcError};
     use crate::transport::DeliveryTag;
@@ -115,7 +117,7 @@ mod tests {
             properties: &properties,
             body: body.as_bytes(),
             unique_id: "u-1",
-            sent_unique_id: true,
+            message_id: Uuid::from_u128(1),
             method: Some("restore"),
             sender: &crate::domain::Sender::default(),
             error: &error,

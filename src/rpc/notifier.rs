@@ -150,7 +150,7 @@ impl Notifier {
         put("request_id", Value::from(sender.request_id.clone()));
         put("dead_letter_queue", Value::from(dead_letter_queue));
         self.messages(&Notification {
-            message_id: letter.message_id().to_string(),
+            message_id: letter.message_id.to_string(),
             publisher_id: publisher_id(host),
             event_type: "karbor.restore_message.error",
             priority: "error",

@@ -20,6 +20,9 @@ use super::spelt::Spelt;
 const SECRETS: [&str; 4] =
     ["_context_auth_token", "_context_auth_token_info", "_context_service_catalog", "restore_auth"];
 
+/// The bytes of the shortest of these names; a value has one sign more at least.
+const SHORTEST_SECRET: usize = "restore_auth".len();
+
 /// Their cores, in lower case: other formats write the names in other ways (`X-Auth-Token`).
 const CORES: [&str; 3] = ["auth_token", "service_catalog", "restore_auth"];
 
@@ -51,8 +54,12 @@ fn redact_whole(value: &mut Value) -> Result<(), serde_json::Error> {
     };
     redact_values(value);
     if let Some(mut text) = message {
-        let inner = json::loads(&text)?;
-        redact_parsed(&mut text, inner);
+        // Here the secrets are, and much of a message is in them.
+        let (inner, nulled) = match json::loads_nulled(&text, is_secret) {
+            Ok((inner, nulled)) => (Value::Object(inner), nulled),
+            Err(_) => (json::loads(&text)?, false),
+        };
+        redact_parsed(&mut text, inner, nulled);
         value[MESSAGE_KEY] = Value::String(text);
     }
     Ok(())
@@ -110,18 +117,18 @@ fn redact_text(text: &mut String) -> bool {
         return false;
     }
     match json::loads(text) {
-        Ok(inner) => redact_parsed(text, inner),
+        Ok(inner) => redact_parsed(text, inner, false),
         Err(_) => cut(text),
     }
 }
 
-/// Redacts a text that was read as `inner`.
-fn redact_parsed(text: &mut String, mut inner: Value) -> bool {
+/// Redacts a text that was read as `inner`, some of whose secrets may be `nulled` already.
+fn redact_parsed(text: &mut String, mut inner: Value, nulled: bool) -> bool {
     if !inner.is_object() && !inner.is_array() {
         return cut(text);
     }
     // Of a key that comes twice the first is not in `inner`, but still in the text.
-    let changed = redact_values(&mut inner) || names_a_secret(text);
+    let changed = redact_values(&mut inner) || nulled || names_a_secret(text);
     if changed {
         *text = json::dumps_compact(&inner);
     }
@@ -164,9 +171,10 @@ fn first_value(text: &str) -> Option<usize> {
     None
 }
 
-/// Most texts are told by a look.
+/// Most texts are told by a look: an escape is never shorter than what it stands for.
 fn may_name_a_secret(text: &str) -> bool {
-    ["_auth", "_catalog", "\\u00"].iter().any(|sign| text.contains(sign))
+    text.len() > SHORTEST_SECRET
+        && ["_auth", "_catalog", "\\u00"].iter().any(|sign| text.contains(sign))
 }
 
 /// Whether a name before this is given a value: white space may stand between, escaped or not.

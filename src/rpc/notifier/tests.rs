@@ -167,7 +167,7 @@ fn a_dead_letter_is_told_under_its_own_id() {
         properties: &properties,
         body: b"{}",
         unique_id: "u",
-        sent_unique_id: true,
+        message_id: Uuid::from_u128(1),
         method: None,
         sender: &sender,
         error: &RpcError::InvalidInput("x".to_owned()),
