@@ -26,6 +26,7 @@ pub mod crash_point;
 mod backoff;
 mod bell;
 mod cause;
+mod formatting;
 mod log_limit;
 #[cfg(test)]
 mod fuzz;

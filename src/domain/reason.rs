@@ -9,6 +9,7 @@ use std::borrow::Cow;
 
 use super::mask::first_unmasked;
 pub use super::mask::mask_passwords;
+use crate::formatting::is_formatting;
 
 /// Cleans a reason: removes control and bidirectional formatting characters (newline and tab
 /// stay), masks passwords, and cuts to `max_chars` characters in all, the end then saying how
@@ -27,21 +28,14 @@ pub fn clean_name(text: &str) -> Option<String> {
     Some(mask_passwords(&printable).into_owned())
 }
 
-/// Whether a character would move the terminal's or the page's cursor or reverse its text.
-fn is_formatting(character: char) -> bool {
-    match character {
-        '\n' | '\t' => false,
-        // Marks, embeddings and overrides, isolates (Unicode's Bidi_Control).
-        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-            true
-        }
-        _ => character.is_control(),
-    }
+/// What a reason or a name loses: newline and tab stay.
+fn is_unwanted(character: char) -> bool {
+    !matches!(character, '\n' | '\t') && is_formatting(character)
 }
 
 fn remove_formatting(text: &str) -> Cow<'_, str> {
-    if text.contains(is_formatting) {
-        Cow::Owned(text.chars().filter(|character| !is_formatting(*character)).collect())
+    if text.contains(is_unwanted) {
+        Cow::Owned(text.chars().filter(|character| !is_unwanted(*character)).collect())
     } else {
         Cow::Borrowed(text)
     }
@@ -151,7 +145,7 @@ mod tests {
         fn any_text_is_cleaned(text in any::<String>(), max in 1_usize..200) {
             if let Some(once) = clean_reason(&text, max) {
                 prop_assert!(once.chars().count() <= max);
-                prop_assert!(!once.chars().any(is_formatting));
+                prop_assert!(!once.chars().any(is_unwanted));
             }
         }
     }

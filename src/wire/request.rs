@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use super::envelope::Malformed;
 use super::json;
 use super::redact::without_values;
+use crate::formatting::is_formatting;
 
 /// AMQP's limit of a routing key, and what texts of a request are cut to before they are shown.
 const SHORT_TEXT: usize = 255;
@@ -161,12 +162,6 @@ pub(crate) fn shown(text: &str) -> String {
 fn short_text(text: &str) -> Option<String> {
     let text: String = text.chars().filter(|c| !is_formatting(*c)).take(SHORT_TEXT).collect();
     (!text.is_empty()).then_some(text)
-}
-
-/// Control and bidirectional formatting characters.
-fn is_formatting(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
