@@ -152,11 +152,19 @@ pub(crate) fn show_value(value: &Value) -> String {
 
 /// Text as an error may show it.
 pub(crate) fn shown(text: &str) -> String {
-    without_values(text)
+    without_values(decisive(text))
         .chars()
         .take(SHORT_TEXT)
         .map(|c| if is_formatting(c) { '\u{fffd}' } else { c })
         .collect()
+}
+
+/// As much of a text as decides what is shown of it. Whether a name in the part that is shown has a
+/// value may be told beyond it, but not beyond a sign that is in no name, no escape, and not between
+/// a name and its value.
+fn decisive(text: &str) -> &str {
+    let Some((cut, _)) = text.char_indices().nth(SHORT_TEXT) else { return text };
+    text[cut..].find([',', '{', '}']).map_or(text, |sign| &text[..=cut + sign])
 }
 
 fn short_text(text: &str) -> Option<String> {
@@ -166,6 +174,7 @@ fn short_text(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -179,6 +188,25 @@ mod tests {
     fn no_text_of_a_context_turns_a_terminal_round() {
         assert_eq!(short_text("a\u{202e}b\u{1b}c\u{2066}").as_deref(), Some("abc"));
         assert_eq!(shown("a\u{202e}b"), "a\u{fffd}b");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(10_000))]
+
+        #[test]
+        fn only_what_is_decisive_is_looked_at_and_it_shows_as_the_whole_does(
+            // Names, signs and escapes before the cut, across it and behind it.
+            text in r#"-{200,264}(restore_auth|_context_auth_token|_auth|_catalog|restore|5f|\\u00(5f|5c|61|3a)?|\\["n\\]|[-_aun0'":=>\]/ \t\n,{}\\é]){0,24}"#,
+        ) {
+            let whole: String = without_values(&text).chars().take(SHORT_TEXT).collect();
+            prop_assert_eq!(shown(&text).replace('\u{fffd}', "?"), whole.replace(['\t', '\n'], "?"));
+        }
+    }
+
+    #[test]
+    fn no_more_of_a_long_text_is_looked_at_than_is_shown_and_its_next_comma() {
+        let text = format!("{}, {}", "é".repeat(300), "x,".repeat(9000));
+        assert_eq!(decisive(&text), format!("{},", "é".repeat(300)));
     }
 
     #[test]
