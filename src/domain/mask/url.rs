@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::{Run, Secret, is_quote, is_space};
+use super::Secret;
+use super::run::{Run, is_quote, is_space};
 
 const PLAIN: &str = "://";
 const ESCAPED: &str = r":\/\/";
