@@ -1,13 +1,10 @@
-//! What `/metrics` shows. The other rooms count here; names begin with `karbor_restore_`.
-//!
-//! Every label value comes from a closed set (texts from outside become `other`), so that no
-//! sender can make the number of series grow.
+//! What `/metrics` shows. The other rooms count here; names begin with `karbor_restore_`, and labels
+//! are those of `label`.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -16,110 +13,11 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use super::health::{Health, Part};
+use super::label::{
+    CLASSES, ClassLabel, Connection, ConnectionLabel, EffectLabel, METHODS, MethodLabel, Observed,
+    ObservedLabel, PartLabel, QueueLabel, VersionLabel, known,
+};
 use crate::domain::Effect;
-
-/// The methods that are counted by name.
-const METHODS: [&str; 7] = [
-    "restore",
-    "update_resource_status",
-    "update_resources_status",
-    "expect_resources",
-    "update_restore_status",
-    "get_restore",
-    "oslo_rpc_server_ping",
-];
-
-/// The error classes that are counted by name.
-const CLASSES: [&str; 7] = [
-    "MalformedMessage",
-    "InvalidInput",
-    "RestoreNotFound",
-    "UnsupportedVersion",
-    "NoSuchMethod",
-    "TypeError",
-    "InternalError",
-];
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct MethodLabel {
-    method: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct EffectLabel {
-    effect: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ClassLabel {
-    class: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct PartLabel {
-    part: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct QueueLabel {
-    queue: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ObservedLabel {
-    kind: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ConnectionLabel {
-    connection: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct VersionLabel {
-    version: &'static str,
-}
-
-/// A connection whose loss is counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Connection {
-    /// To the broker, for requests.
-    Broker,
-    /// To the broker of the notifications.
-    Notifications,
-}
-
-impl Connection {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Broker => "broker",
-            Self::Notifications => "notifications",
-        }
-    }
-}
-
-/// What became of a copy of another service's request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Observed {
-    /// A restore to record.
-    Restore,
-    /// A restore that is bad.
-    Refused,
-    /// Anything else.
-    Ignored,
-}
-
-impl Observed {
-    const ALL: [Self; 3] = [Self::Restore, Self::Refused, Self::Ignored];
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Restore => "restore",
-            Self::Refused => "refused",
-            Self::Ignored => "ignored",
-        }
-    }
-}
 
 /// All counters; every clone counts into the same ones.
 #[derive(Debug, Clone)]
@@ -378,10 +276,6 @@ fn add_histogram(registry: &mut Registry, name: &str, help: &str, buckets: [f64;
     let histogram = Histogram::new(buckets);
     registry.register(name, help, histogram.clone());
     histogram
-}
-
-fn known(names: &[&'static str], name: &str) -> &'static str {
-    names.iter().find(|known| **known == name).copied().unwrap_or("other")
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ mod exposition;
 mod fault;
 mod guard;
 mod health;
+mod label;
 mod link;
 mod metrics;
 mod query;
@@ -53,7 +54,8 @@ use exposition::Exposition;
 use fault::Fault;
 
 pub use health::{Health, Part};
-pub use metrics::{Connection, Metrics, Observed};
+pub use label::{Connection, Observed};
+pub use metrics::Metrics;
 pub use token::{Access, BadTokens, Tokens};
 
 /// How many requests may read the database at once: the rest of the pool is the worker's.
