@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use super::error::{SettingsError, Source};
-use super::source::{Gathered, read_file};
+use super::file::{check_tls_files, read_file};
+use super::source::Gathered;
 use crate::domain::{AliasTable, BadAlias};
-use crate::store::check_url;
+use crate::store::{check_url, tls_of_url};
 use crate::transport::url::TransportUrl;
 
 /// Settings that may come from the file that `KEY_file` names.
@@ -95,7 +96,9 @@ fn check_database_url(settings: &Gathered) -> Result<(), SettingsError> {
         if !named {
             return Err(settings.bad(KEY, "a URL that ends in /DATABASE"));
         }
-        return check_url(url).map_err(|reason| settings.bad(KEY, format!("usable: {reason}")));
+        check_url(url).map_err(|reason| settings.bad(KEY, format!("usable: {reason}")))?;
+        let given_by = format!("`{KEY}` ({})", settings.source(KEY));
+        return check_tls_files(tls_of_url(url).files(), |_| given_by.clone());
     }
     Err(settings.bad(
         KEY,

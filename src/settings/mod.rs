@@ -7,6 +7,7 @@
 
 mod check;
 mod error;
+mod file;
 mod misspelt;
 mod oslo;
 mod room;
@@ -25,6 +26,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 pub use error::{OsloPlace, SettingsError, Source};
+pub(crate) use file::{check_tls_files, read_file};
 pub use section::{
     BatchSettings, DatabaseSettings, EarlyUpdateSettings, HttpSettings, LimitSettings, LogFormat,
     LogSettings, MessagingSettings, NotificationSettings, PublisherSettings, RetentionSettings,

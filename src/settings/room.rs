@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{Settings, SettingsError};
+use super::{Settings, SettingsError, check_tls_files};
 use crate::domain::{AliasTable, BadAlias, Limits};
 use crate::rpc::{NotifierSettings, Target};
 use crate::store::{StoreOptions, TlsOptions};
@@ -17,32 +17,21 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// No database was set, or a TLS file that `[database]` names cannot be read: that is no database
-    /// that is away.
+    /// No database was set, or a TLS file that `[database]` names cannot be read.
     pub fn store_options(&self) -> Result<StoreOptions, SettingsError> {
         let database = &self.database;
-        for (key, path) in [
-            ("ssl_ca_file", &database.ssl_ca_file),
-            ("ssl_cert_file", &database.ssl_cert_file),
-            ("ssl_key_file", &database.ssl_key_file),
-        ] {
-            let Some(path) = path else { continue };
-            std::fs::File::open(path).map_err(|source| SettingsError::Unreadable {
-                path: path.clone(),
-                given_by: format!("`database.{key}`"),
-                source,
-            })?;
-        }
+        let tls = TlsOptions {
+            mode: database.ssl_mode.parse().expect("its rule has the modes of the store"),
+            ca_file: database.ssl_ca_file.clone(),
+            certificate_file: database.ssl_cert_file.clone(),
+            key_file: database.ssl_key_file.clone(),
+        };
+        check_tls_files(tls.files(), |key| format!("`database.{key}`"))?;
         Ok(StoreOptions {
             url: self.database_url()?.clone(),
             pool_size: database.pool_size,
             statement_timeout: Duration::from_millis(database.statement_timeout_ms),
-            tls: TlsOptions {
-                mode: database.ssl_mode.parse().expect("its rule has the modes of the store"),
-                ca_file: database.ssl_ca_file.clone(),
-                certificate_file: database.ssl_cert_file.clone(),
-                key_file: database.ssl_key_file.clone(),
-            },
+            tls,
             lease: Duration::from_secs(self.publisher.lease_s),
             resources_per_restore: self.limits.resources_per_restore,
         })

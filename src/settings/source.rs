@@ -3,11 +3,12 @@
 //! comes from. Error texts never hold a line of a file: it may hold a secret.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use config::{ConfigError, Map, Value, ValueKind};
 
 use super::error::{SettingsError, Source};
+use super::file::read_file;
 use super::misspelt;
 use super::rule::{RULES, Rule};
 use crate::domain::mask_passwords;
@@ -126,15 +127,6 @@ pub(super) fn gather(
     }
     let merged = builder.build().expect("layers are tables in memory").cache;
     Ok(Gathered { warnings, ..check(merged)? })
-}
-
-/// Reads a file that `given_by` names.
-pub(super) fn read_file(path: &Path, given_by: &str) -> Result<String, SettingsError> {
-    std::fs::read_to_string(path).map_err(|source| SettingsError::Unreadable {
-        path: path.to_owned(),
-        given_by: given_by.to_owned(),
-        source,
-    })
 }
 
 /// What one source says.

@@ -38,7 +38,8 @@ pub use contract::*;
 pub use dictionaries::Dictionaries;
 pub use duties::Duty;
 pub use migrate::{MigrateError, MigrationReport, SCHEMA_VERSION};
-pub use options::{Dialect, SslMode, StoreOptions, TlsOptions, check_url};
+pub use options::{Dialect, SslMode, StoreOptions, TlsOptions};
+pub(crate) use options::{check_url, tls_of_url};
 pub use retention::{DeletedPage, OldEvent};
 pub use watch::{Noticed, NoticedPage};
 

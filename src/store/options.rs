@@ -4,7 +4,7 @@
 //! holds the URL: it may hold a password.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -54,6 +54,13 @@ pub struct TlsOptions {
     pub certificate_file: Option<PathBuf>,
     /// The client's key, PEM.
     pub key_file: Option<PathBuf>,
+}
+
+impl TlsOptions {
+    /// The authorities, the client's certificate, its key.
+    pub fn files(&self) -> [Option<&Path>; 3] {
+        [&self.ca_file, &self.certificate_file, &self.key_file].map(Option::as_deref)
+    }
 }
 
 /// libpq's `sslmode`.
@@ -187,22 +194,22 @@ pub(crate) fn place(dialect: Dialect, target: &str) -> String {
     if query.contains('@') { dialect.to_string() } else { address.to_owned() }
 }
 
+/// The encryption that a database's URL itself asks for; none where [`check_url`] refuses it.
+pub(crate) fn tls_of_url(url: &str) -> TlsOptions {
+    Address::read(&StoreOptions::new(url)).map(|address| address.tls).unwrap_or_default()
+}
+
 /// What is wrong with a database's URL, before any connection is tried; never its password.
 ///
 /// # Errors
 ///
 /// What is wrong, to follow the setting's name.
-pub fn check_url(url: &str) -> Result<(), String> {
+pub(crate) fn check_url(url: &str) -> Result<(), String> {
     let wrong = |error| match error {
         StoreError::Fatal { source, .. } => source.0,
         other => other.to_string(),
     };
     let address = Address::read(&StoreOptions::new(url)).map_err(wrong)?;
-    let tls = &address.tls;
-    for path in [&tls.ca_file, &tls.certificate_file, &tls.key_file].into_iter().flatten() {
-        std::fs::File::open(path)
-            .map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
-    }
     let target = address.target.expose_secret();
     let read = match address.dialect {
         Dialect::Postgresql => super::connect::postgresql::read_url(target).map(drop),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::settings::{Settings, SettingsError};
+use crate::settings::{Settings, SettingsError, check_tls_files};
 use crate::transport::Transport;
 use crate::transport::memory::MemoryBroker;
 use crate::transport::rabbit::RabbitTransport;
@@ -21,10 +21,14 @@ impl Brokers {
     /// Opens what the settings name; connects when first used.
     ///
     /// # Errors
-    /// A URL that is missing or cannot be read.
+    /// A URL that is missing or cannot be read, or a TLS file that cannot.
     pub fn from_settings(settings: &Settings) -> Result<Self, SettingsError> {
         let open = |url: TransportUrl| -> Result<Arc<dyn Transport>, SettingsError> {
-            check_files(&url)?;
+            let options = &url.options;
+            let files = [&options.ssl_ca_file, &options.ssl_cert_file, &options.ssl_key_file];
+            check_tls_files(files.map(Option::as_deref), |key| {
+                format!("`{key}` of the URL or of its section")
+            })?;
             Ok(match url.driver {
                 Driver::Memory => Arc::new(MemoryBroker::new()),
                 Driver::Rabbit => Arc::new(RabbitTransport::new(url, settings.rabbit_options())),
@@ -37,23 +41,4 @@ impl Brokers {
         };
         Ok(Self { requests, notifications })
     }
-}
-
-/// A file of our own that is not there is no broker that is away: it is said at the start.
-fn check_files(url: &TransportUrl) -> Result<(), SettingsError> {
-    let options = &url.options;
-    let files = [
-        ("ssl_ca_file", &options.ssl_ca_file),
-        ("ssl_cert_file", &options.ssl_cert_file),
-        ("ssl_key_file", &options.ssl_key_file),
-    ];
-    for (key, path) in files {
-        let Some(path) = path else { continue };
-        std::fs::File::open(path).map_err(|source| SettingsError::Unreadable {
-            path: path.clone(),
-            given_by: format!("`{key}` of the URL or of its section"),
-            source,
-        })?;
-    }
-    Ok(())
 }

@@ -8,7 +8,7 @@ use tracing::{error, info};
 
 use super::Telling;
 use crate::http::{HttpState, Tokens, api_router, probe_router};
-use crate::settings::{Settings, SettingsError};
+use crate::settings::{Settings, SettingsError, read_file};
 use crate::store::Store;
 
 /// What listens, until it is stopped.
@@ -30,12 +30,7 @@ pub(super) async fn start(
     let tokens = match &http.tokens_file {
         None => Tokens::none(),
         Some(path) => {
-            let text =
-                std::fs::read_to_string(path).map_err(|source| SettingsError::Unreadable {
-                    path: path.clone(),
-                    given_by: "`http.tokens_file`".to_owned(),
-                    source,
-                })?;
+            let text = read_file(path, "`http.tokens_file`")?;
             let bad = |reason| SettingsError::Tokens { path: path.clone(), reason };
             Tokens::parse(&text).map_err(bad)?
         }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::ini::{Assignment, parse};
 use crate::settings::error::{OsloPlace, SettingsError, Source};
-use crate::settings::source::read_file;
+use crate::settings::file::read_file;
 
 /// A section and an option.
 pub(super) type Name = (&'static str, &'static str);
