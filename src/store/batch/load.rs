@@ -1,21 +1,20 @@
 //! Finds, locks and reads what a batch touches.
 
+mod resources;
+
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use chrono::{DateTime, Utc};
 use tracing::warn;
 
 use super::apply::reaches;
-use super::counts::Tally;
 use super::rows::{
-    CountRow, DictionariesRow, ExpectedRow, FoundRow, IdRow, KarborRow, KeyJson, RecordJson,
-    ResourceRow, RestoreRow, to_json, whole_seconds,
+    DictionariesRow, ExpectedRow, FoundRow, IdRow, KarborRow, KeyJson, RecordJson, RestoreRow,
+    to_json, whole_seconds,
 };
 use super::statements;
 use super::working::Restore;
-use crate::domain::{
-    Command, NewRestore, ResourceId, ResourceKey, ResourceType, RestoreId, RestoreStatus,
-};
+use crate::domain::{Command, NewRestore, ResourceId, ResourceType, RestoreId};
 use crate::store::connection::Transaction;
 use crate::store::karbor::KarborRules;
 use crate::store::statement::Param;
@@ -23,15 +22,6 @@ use crate::store::{BatchItem, DatabaseFault, StoreError};
 
 type Restores = BTreeMap<RestoreId, Restore>;
 type Key<'a> = (RestoreId, &'a ResourceType, &'a ResourceId);
-type OwnedKey = (RestoreId, ResourceType, ResourceId);
-
-fn owned(id: RestoreId, key: &ResourceKey) -> OwnedKey {
-    (id, key.resource_type.clone(), key.resource_id.clone())
-}
-
-fn borrowed(key: &OwnedKey) -> Key<'_> {
-    (key.0, &key.1, &key.2)
-}
 
 /// The restores that `items` reach, inserted where an item records them, locked, and read as far
 /// as the items touch them. What is not in the result is known to nobody.
@@ -47,8 +37,7 @@ pub(super) async fn load(
         transaction.load(&statements::FIND, &[id_list(wanted.iter())]).await?;
     let mut found = BTreeMap::new();
     for row in rows {
-        let id: RestoreId = row.id.parse().map_err(|_| unreadable("the id of a restore"))?;
-        found.insert(id, row);
+        found.insert(read_id(&row.id)?, row);
     }
     let born = first_recordings(items, limit, |id| found.contains_key(&id));
     let is_reached = |id: &RestoreId| {
@@ -83,7 +72,7 @@ pub(super) async fn load(
     }
     let as_a_whole = lock_karbor(transaction, &mut restores, items).await?;
     read_dictionaries(transaction, &mut restores, items, rules).await?;
-    load_resources(transaction, &mut restores, items, &as_a_whole).await?;
+    resources::load(transaction, &mut restores, items, &as_a_whole).await?;
     load_expected(transaction, &mut restores, items).await?;
     Ok(restores)
 }
@@ -158,8 +147,7 @@ async fn lock_karbor(
     let _: Vec<IdRow> = transaction.load(&statements::LOCK_KARBOR, &ids).await?;
     let rows: Vec<KarborRow> = transaction.load(&statements::READ_KARBOR, &ids).await?;
     for row in rows {
-        let id: RestoreId = row.id.parse().map_err(|_| unreadable("the id of a restore"))?;
-        if let Some(restore) = restores.get_mut(&id) {
+        if let Some(restore) = restore_of(restores, &row.id)? {
             restore.take_karbor_row(row);
         }
     }
@@ -186,177 +174,16 @@ async fn read_dictionaries(
     let ids = [id_list(said.iter())];
     let rows: Vec<DictionariesRow> = transaction.load(&statements::READ_DICTIONARIES, &ids).await?;
     for row in rows {
-        let id: RestoreId = row.id.parse().map_err(|_| unreadable("the id of a restore"))?;
-        if let Some(restore) = restores.get_mut(&id) {
+        if let Some(restore) = restore_of(restores, &row.id)? {
             let said = rules.read(row.resources_status.as_deref(), row.resources_reason.as_deref());
             if said.digest == restore.digest {
                 continue;
             }
             if said.unread() > 0 {
-                let entries = said.unread();
+                let (id, entries) = (restore.identity.id, said.unread());
                 warn!(restore_id = %id, entries, "entries of Karbor's dictionaries are of no resource; left as they are");
             }
             restore.said = Some(said);
-        }
-    }
-    Ok(())
-}
-
-/// Reads the resources that the items touch; of restores that may change as a whole also what
-/// hides them or is hidden by them, what a success ends, and how many there are of all others.
-async fn load_resources(
-    transaction: &mut Transaction,
-    restores: &mut Restores,
-    items: &[BatchItem],
-    as_a_whole: &BTreeSet<RestoreId>,
-) -> Result<(), StoreError> {
-    let open = load_open_resources(transaction, restores, items, as_a_whole).await?;
-    // What a success ends depends on what hides what, as counts do.
-    let judged: BTreeSet<RestoreId> = restores
-        .iter()
-        .filter(|(_, restore)| restore.ends_resources())
-        .map(|(id, _)| *id)
-        .chain(as_a_whole.iter().copied())
-        .collect();
-    let said: Vec<OwnedKey> = restores
-        .values()
-        .filter(|restore| !restore.is_first_met())
-        .filter_map(|restore| Some((restore.identity.id, restore.said.as_ref()?)))
-        .flat_map(|(id, said)| said.updates.iter().map(move |update| owned(id, &update.key)))
-        .collect();
-    let mut keys: BTreeSet<Key> = said.iter().map(borrowed).collect();
-    let mut around: BTreeSet<Key> = said.iter().chain(&open).map(borrowed).collect();
-    for item in items {
-        let updates = match &item.command {
-            Command::RecordRestore(new) => &new.resources,
-            Command::UpdateResources { updates, .. } => updates,
-            Command::ExpectResources { .. }
-            | Command::UpdateRestore { .. }
-            | Command::TakeIn(_)
-            | Command::NoteSilence { .. } => continue,
-        };
-        let id = item.command.restore_id();
-        // One that is first met has no rows yet.
-        if restores.get(&id).is_none_or(Restore::is_first_met) {
-            continue;
-        }
-        for update in updates {
-            let (kind, resource_id) = (&update.key.resource_type, &update.key.resource_id);
-            keys.insert((id, kind, resource_id));
-            if judged.contains(&id) {
-                around.insert((id, kind, resource_id));
-                around.extend(update.source_id.iter().map(|source| (id, kind, source)));
-            }
-        }
-    }
-    keys.extend(around.iter().copied());
-    take_resources(transaction, restores, &statements::RESOURCES, &keys).await?;
-    if judged.is_empty() {
-        return Ok(());
-    }
-    // A source that a touched resource carried before is known only now.
-    let touched: Vec<OwnedKey> = judged
-        .iter()
-        .filter_map(|id| restores.get(id))
-        .flat_map(|restore| {
-            let id = restore.identity.id;
-            restore.resources.iter().filter_map(move |(key, resource)| {
-                Some((id, key.resource_type.clone(), resource.source_id.clone()?))
-            })
-        })
-        .collect();
-    let before: BTreeSet<Key> = touched.iter().map(borrowed).collect();
-    let before: BTreeSet<Key> = before.difference(&keys).copied().collect();
-    take_resources(transaction, restores, &statements::RESOURCES, &before).await?;
-    around.extend(before);
-    take_resources(transaction, restores, &statements::RESOURCES_BY_SOURCE, &around).await?;
-    count_others(transaction, restores, as_a_whole).await
-}
-
-/// Reads the resources that count as something else once their restore is, or is no more, a
-/// success that ends them; gives their keys.
-async fn load_open_resources(
-    transaction: &mut Transaction,
-    restores: &mut Restores,
-    items: &[BatchItem],
-    as_a_whole: &BTreeSet<RestoreId>,
-) -> Result<Vec<OwnedKey>, StoreError> {
-    let mut may_end: BTreeSet<RestoreId> = items
-        .iter()
-        .filter(|item| match &item.command {
-            Command::RecordRestore(new) => new.status == RestoreStatus::Success,
-            Command::UpdateRestore { state, .. } => state.ends_resources(),
-            _ => false,
-        })
-        .map(|item| item.command.restore_id())
-        .collect();
-    let success = Some(RestoreStatus::Success.as_str());
-    may_end.extend(restores.iter().filter_map(|(id, restore)| {
-        (restore.ends_resources() || restore.karbor_status.as_deref() == success).then_some(*id)
-    }));
-    may_end.retain(|id| {
-        as_a_whole.contains(id) && restores.get(id).is_some_and(|r| !r.is_first_met())
-    });
-    if may_end.is_empty() {
-        return Ok(Vec::new());
-    }
-    let rows: Vec<ResourceRow> =
-        transaction.load(&statements::OPEN_RESOURCES, &[id_list(may_end.iter())]).await?;
-    take_rows(restores, rows)?;
-    let loaded = may_end.iter().filter_map(|id| restores.get(id)).flat_map(|restore| {
-        let id = restore.identity.id;
-        restore.resources.keys().map(move |key| owned(id, key))
-    });
-    Ok(loaded.collect())
-}
-
-async fn take_resources(
-    transaction: &mut Transaction,
-    restores: &mut Restores,
-    statement: &crate::store::statement::Statement,
-    keys: &BTreeSet<Key<'_>>,
-) -> Result<(), StoreError> {
-    if keys.is_empty() {
-        return Ok(());
-    }
-    let rows: Vec<ResourceRow> = transaction.load(statement, &[key_list(keys)]).await?;
-    take_rows(restores, rows)
-}
-
-fn take_rows(restores: &mut Restores, rows: Vec<ResourceRow>) -> Result<(), StoreError> {
-    for row in rows {
-        let id: RestoreId =
-            row.restore_id.parse().map_err(|_| unreadable("a resource's restore"))?;
-        if let Some(restore) = restores.get_mut(&id) {
-            restore.take_resource(row).map_err(|row| unreadable(&row.0))?;
-        }
-    }
-    Ok(())
-}
-
-async fn count_others(
-    transaction: &mut Transaction,
-    restores: &mut Restores,
-    as_a_whole: &BTreeSet<RestoreId>,
-) -> Result<(), StoreError> {
-    let counted =
-        as_a_whole.iter().filter(|id| restores.get(id).is_some_and(|r| !r.is_first_met()));
-    let counted: Vec<&RestoreId> = counted.collect();
-    if counted.is_empty() {
-        return Ok(());
-    }
-    let ids = [id_list(counted.into_iter())];
-    let rows: Vec<CountRow> = transaction.load(&statements::COUNTS, &ids).await?;
-    for row in rows {
-        let id: RestoreId = row.restore_id.parse().map_err(|_| unreadable("a count's restore"))?;
-        let status = row.status.parse().map_err(|_| unreadable("the status of a resource"))?;
-        if let Some(restore) = restores.get_mut(&id) {
-            restore.others.add(status, row.number);
-        }
-    }
-    for id in as_a_whole {
-        if let Some(restore) = restores.get_mut(id) {
-            restore.others = restore.others.less(Tally::of(&restore.resources));
         }
     }
     Ok(())
@@ -381,9 +208,7 @@ async fn load_expected(
     let rows: Vec<ExpectedRow> =
         transaction.load(&statements::EXPECTED, &[key_list(&keys)]).await?;
     for row in rows {
-        let id: RestoreId =
-            row.restore_id.parse().map_err(|_| unreadable("an expected resource's restore"))?;
-        if let Some(restore) = restores.get_mut(&id) {
+        if let Some(restore) = restore_of(restores, &row.restore_id)? {
             restore.take_expected(row).map_err(|row| unreadable(&row.0))?;
         }
     }
@@ -403,6 +228,18 @@ fn key_list(keys: &BTreeSet<Key<'_>>) -> Param {
         .map(|((_, t, i), r)| KeyJson { r, t: t.as_str(), i: i.as_str() })
         .collect();
     to_json(&rows).into()
+}
+
+/// The restore that a row belongs to.
+fn restore_of<'a>(
+    restores: &'a mut Restores,
+    id: &str,
+) -> Result<Option<&'a mut Restore>, StoreError> {
+    Ok(restores.get_mut(&read_id(id)?))
+}
+
+fn read_id(id: &str) -> Result<RestoreId, StoreError> {
+    id.parse().map_err(|_| unreadable("the id of a restore"))
 }
 
 fn unreadable(what: &str) -> StoreError {
