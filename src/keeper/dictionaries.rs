@@ -6,6 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -80,9 +81,6 @@ pub(super) async fn run(
         if last {
             return;
         }
-        tokio::select! {
-            () = ending.cancelled() => {}
-            () = tokio::time::sleep(EVERY) => {}
-        }
+        ending.run_until_cancelled(sleep(EVERY)).await;
     }
 }

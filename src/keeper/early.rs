@@ -45,10 +45,7 @@ pub(super) async fn run(early: Early, ending: CancellationToken) {
         if taken.is_some_and(|taken| taken >= u64::from(AT_ONCE)) {
             continue;
         }
-        tokio::select! {
-            () = ending.cancelled() => {}
-            () = early.recorded.wait(EVERY) => {}
-        }
+        ending.run_until_cancelled(early.recorded.wait(EVERY)).await;
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 use uuid::Uuid;
@@ -53,10 +54,7 @@ pub(super) async fn watch_recent(karbor: Karbor, ending: CancellationToken) {
         if karbor.standing.turn(duty, karbor.look_at_recent(holder)).await == Some(true) {
             continue;
         }
-        tokio::select! {
-            () = ending.cancelled() => {}
-            () = tokio::time::sleep(EVERY) => {}
-        }
+        ending.run_until_cancelled(sleep(EVERY)).await;
     }
     // Or the others would wait for the lease. Without a database they wait.
     let _ = karbor.store.release_duty(Duty::RecentRestores, holder).await;
@@ -68,10 +66,7 @@ pub(super) async fn watch_all(karbor: Karbor, ending: CancellationToken) {
     while !ending.is_cancelled() {
         let duty = "looking through Karbor's table";
         karbor.standing.turn(duty, karbor.look_through(holder, &ending)).await;
-        tokio::select! {
-            () = ending.cancelled() => {}
-            () = tokio::time::sleep(ASK_EVERY) => {}
-        }
+        ending.run_until_cancelled(sleep(ASK_EVERY)).await;
     }
     let _ = karbor.store.release_duty(Duty::AllRestores, holder).await;
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
@@ -41,9 +42,6 @@ pub(super) async fn run(
         }
         warned |= seen;
         let pause = if seen || queues.is_empty() { EVERY } else { Duration::from_secs(1) };
-        tokio::select! {
-            () = ending.cancelled() => {}
-            () = tokio::time::sleep(pause) => {}
-        }
+        ending.run_until_cancelled(sleep(pause)).await;
     }
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -31,10 +31,7 @@ pub(super) async fn run(store: Store, health: Health, ending: CancellationToken)
         }
         answered = answer.is_ok();
         health.set(Part::Database, answer.map_err(|error| with_causes(&error)));
-        tokio::select! {
-            () = ending.cancelled() => {}
-            () = tokio::time::sleep(EVERY) => {}
-        }
+        ending.run_until_cancelled(sleep(EVERY)).await;
     }
 }
 

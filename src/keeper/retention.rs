@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use chrono::Utc;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 use uuid::Uuid;
@@ -43,10 +44,7 @@ pub(super) async fn run(
     while !ending.is_cancelled() {
         let deleting = delete(&store, age, holder, &metrics, &ending);
         standing.turn("deleting old events", deleting).await;
-        tokio::select! {
-            () = ending.cancelled() => {}
-            () = tokio::time::sleep(ASK_EVERY) => {}
-        }
+        ending.run_until_cancelled(sleep(ASK_EVERY)).await;
     }
     // Or the others would wait for the lease. Without a database they wait.
     let _ = store.release_duty(Duty::OldEvents, holder).await;
@@ -75,10 +73,7 @@ async fn delete(
         if last.is_none() {
             break;
         }
-        tokio::select! {
-            () = ending.cancelled() => {}
-            () = tokio::time::sleep(PAUSE) => {}
-        }
+        ending.run_until_cancelled(sleep(PAUSE)).await;
     }
     store.finish_duty(Duty::OldEvents, holder).await?;
     info!(deleted, kept, %before, "looked through old events");

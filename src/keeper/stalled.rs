@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use chrono::Utc;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -32,10 +33,7 @@ pub(super) async fn run(
     let every = (after / 10).clamp(AT_MOST_EVERY, AT_LEAST_EVERY);
     while !ending.is_cancelled() {
         standing.turn("looking for stalled restores", tell(&store, &turns, after)).await;
-        tokio::select! {
-            () = ending.cancelled() => {}
-            () = tokio::time::sleep(every) => {}
-        }
+        ending.run_until_cancelled(sleep(every)).await;
     }
 }
 

@@ -50,9 +50,6 @@ pub(super) async fn run(
                 close_at = Instant::now() + lease;
             },
         }
-        tokio::select! {
-            () = ending.cancelled() => {}
-            () = left_behind.wait(EVERY) => {}
-        }
+        ending.run_until_cancelled(left_behind.wait(EVERY)).await;
     }
 }
