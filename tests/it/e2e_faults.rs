@@ -130,12 +130,7 @@ async fn a_worker_waits_for_its_database_says_so_and_goes_on(
     proxy.restore();
 
     worker.ready().await;
-    eventually("the update is applied", || async {
-        let view = stage.call(Request::new("get_restore", json!({"restore_id": restore_id}))).await;
-        let counts = &view.message["result"]["resources"];
-        if counts["available"] == 1 { Ok(()) } else { Err(counts.to_string()) }
-    })
-    .await;
+    stage.until_available(&restore_id, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -176,12 +171,7 @@ async fn a_broker_that_is_silent_is_told_and_keeps_its_session() {
     proxy.restore();
     worker.ready().await;
 
-    eventually("the update is applied", || async {
-        let view = stage.call(Request::new("get_restore", json!({"restore_id": restore_id}))).await;
-        let counts = &view.message["result"]["resources"];
-        if counts["available"] == 1 { Ok(()) } else { Err(counts.to_string()) }
-    })
-    .await;
+    stage.until_available(&restore_id, 1).await;
     let log = worker.log();
     assert!(!log.contains("the connection to the broker is lost"), "{log}");
     let metrics = worker.get("/metrics").await.body;

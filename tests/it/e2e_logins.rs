@@ -6,7 +6,7 @@ use std::process::Command;
 use rstest::rstest;
 
 use crate::harness::{
-    Database, Kind, Proxy, Stage, Worker, broker_url, eventually, new_id, proxied,
+    Database, Kind, Proxy, Stage, Worker, broker_url, eventually, get, new_id, proxied,
 };
 
 const PASSWORD: &str = "hunter2-of-the-login";
@@ -19,6 +19,23 @@ async fn refused(worker: &Worker) {
         if said { Ok(()) } else { Err(answer.body) }
     })
     .await;
+}
+
+/// The same of a worker that has just been started.
+async fn begun_and_refused(worker: &Worker) {
+    eventually("it listens", || async {
+        get(worker.address(), "/healthz").await.map_err(|error| error.to_string())
+    })
+    .await;
+    refused(worker).await;
+}
+
+/// That it told of the login, without its password, and ends well.
+async fn told_and_ends(worker: Worker) {
+    let log = worker.log();
+    assert!(log.lines().any(|line| line.contains("ERROR") && line.contains("login")), "{log}");
+    assert!(!log.contains(PASSWORD), "{log}");
+    assert_eq!(worker.terminate().await.code(), Some(0));
 }
 
 /// A URL with this user and [`PASSWORD`].
@@ -50,11 +67,7 @@ async fn a_login_that_the_database_refuses_is_tried_again_at_start_and_later(
     let migrate = stage.worker("w1").set("DATABASE__URL", &url).run(&["migrate"]).await;
     assert_eq!(migrate.status.code(), Some(1));
     let worker = stage.worker("w1").set("DATABASE__URL", &url).spawn();
-    eventually("it listens", || async {
-        crate::harness::get(worker.address(), "/healthz").await.map_err(|error| error.to_string())
-    })
-    .await;
-    refused(&worker).await;
+    begun_and_refused(&worker).await;
     sql(
         "CREATE ROLE NAME LOGIN SUPERUSER",
         "CREATE USER NAME IDENTIFIED BY 'PASSWORD'; GRANT ALL ON *.* TO NAME",
@@ -70,10 +83,7 @@ async fn a_login_that_the_database_refuses_is_tried_again_at_start_and_later(
     worker.ready().await;
     stage.record_restore().await;
 
-    let log = worker.log();
-    assert!(log.lines().any(|line| line.contains("ERROR") && line.contains("login")), "{log}");
-    assert!(!log.contains(PASSWORD), "{log}");
-    assert_eq!(worker.terminate().await.code(), Some(0));
+    told_and_ends(worker).await;
     sql("DROP OWNED BY NAME; DROP ROLE NAME", "DROP USER NAME").await;
 }
 
@@ -88,20 +98,13 @@ async fn a_login_that_the_broker_refuses_is_tried_again_at_start() {
     let name = format!("login_{}", &new_id()[..8]);
     let url = as_user(&broker_url(), &name);
     let worker = stage.worker("w1").set("MESSAGING__TRANSPORT_URL", url).spawn();
-    eventually("it listens", || async {
-        crate::harness::get(worker.address(), "/healthz").await.map_err(|error| error.to_string())
-    })
-    .await;
-    refused(&worker).await;
+    begun_and_refused(&worker).await;
 
     control(&["add_user", &name, PASSWORD]);
     control(&["set_permissions", &name, ".*", ".*", ".*"]);
     worker.ready().await;
     stage.record_restore().await;
 
-    let log = worker.log();
-    assert!(log.lines().any(|line| line.contains("ERROR") && line.contains("login")), "{log}");
-    assert!(!log.contains(PASSWORD), "{log}");
-    assert_eq!(worker.terminate().await.code(), Some(0));
+    told_and_ends(worker).await;
     control(&["delete_user", &name]);
 }
