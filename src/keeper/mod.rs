@@ -14,5 +14,6 @@ mod retention;
 mod take_over;
 mod readiness;
 mod notification_queues;
+mod topology;
 
 pub use run::{Keeper, run};

@@ -9,14 +9,16 @@ use tokio_util::task::TaskTracker;
 use super::karbor::{self, Karbor};
 use super::standing::Standing;
 use super::turns::Turns;
-use super::{dictionaries, early, notification_queues, readiness, retention, stalled, take_over};
+use super::{
+    dictionaries, early, notification_queues, readiness, retention, stalled, take_over, topology,
+};
 use crate::bell::Bell;
 use crate::http::{Health, Metrics};
 use crate::intake::{Committer, DeadLetterOffice};
 use crate::outbox::TakeOver;
 use crate::rpc::Dispatcher;
 use crate::store::Store;
-use crate::transport::Transport;
+use crate::transport::{Topology, Transport};
 
 /// What the keeper works with.
 pub struct Keeper {
@@ -46,6 +48,8 @@ pub struct Keeper {
     pub notifications: Arc<dyn Transport>,
     /// Their names.
     pub notification_queues: Vec<String>,
+    /// What each broker must have.
+    pub topologies: Vec<(Arc<dyn Transport>, Topology)>,
     /// What `/readyz` says of the database.
     pub health: Health,
     /// What is counted.
@@ -113,6 +117,9 @@ pub async fn run(keeper: Keeper, ending: CancellationToken) {
         keeper.metrics,
         ending.clone(),
     ));
+    for (transport, declared) in keeper.topologies {
+        duties.spawn(topology::run(transport, declared, ending.clone()));
+    }
     duties.spawn(readiness::run(keeper.store, keeper.health, ending));
     duties.close();
     duties.wait().await;

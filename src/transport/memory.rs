@@ -65,6 +65,14 @@ impl Transport for MemoryBroker {
         Box::pin(ready(Ok(self.lock().inspect(queue))))
     }
 
+    fn declare_missing<'a>(
+        &'a self,
+        topology: &'a Topology,
+    ) -> BoxFuture<'a, Result<(), TransportError>> {
+        self.lock().declare(topology);
+        Box::pin(ready(Ok(())))
+    }
+
     fn browse<'a>(
         &'a self,
         queue: &'a str,

@@ -41,6 +41,16 @@ pub trait Transport: Send + Sync + 'static {
         queue: &'a str,
     ) -> BoxFuture<'a, Result<Option<QueueDepth>, TransportError>>;
 
+    /// Declares what of `topology` somebody else deleted, and binds all of it, on a connection of its
+    /// own; for now, not after a reconnect. What is there is left as it is.
+    ///
+    /// # Errors
+    /// [`TransportError::Refused`] names a part that the broker refuses; the others are done.
+    fn declare_missing<'a>(
+        &'a self,
+        topology: &'a Topology,
+    ) -> BoxFuture<'a, Result<(), TransportError>>;
+
     /// Opens `queue` for looking through it message by message, on a connection of its own; `None`
     /// if there is no such queue. One at a time: while another looks through the same queue it is
     /// [`TransportError::Refused`], since each would see what the other does not hold.

@@ -143,6 +143,10 @@ async fn run(
             lease,
             notifications: brokers.notifications.clone(),
             notification_queues: notifier.queue_names(),
+            topologies: vec![
+                (brokers.requests.clone(), target.topology()),
+                (brokers.notifications.clone(), notifier.topology()),
+            ],
             health: health.clone(),
             metrics: metrics.clone(),
         },

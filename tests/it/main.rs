@@ -14,6 +14,7 @@ mod e2e_database_links;
 mod e2e_database_tls;
 mod e2e_dead_letter_commands;
 mod e2e_dead_letters;
+mod e2e_deleted;
 mod e2e_early;
 mod e2e_faults;
 mod e2e_fence;

@@ -2,7 +2,8 @@
 //!
 //! Takes a connection and a [`Topology`], gives a channel on which all of it exists, or which part
 //! the broker refuses and why. An exchange or queue that exists with other flags or arguments is
-//! used as it is and named in a [`Difference`]. Never deletes anything.
+//! used as it is and named in a [`Difference`]. Never deletes anything; what somebody else deleted is
+//! the business of `missing`.
 
 use lapin::options::{
     ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions as QueueOptions,
@@ -65,6 +66,21 @@ impl<'a> Declarer<'a> {
         }
     }
 
+    /// Whether there is an exchange `name`, of whatever type.
+    pub(super) async fn has_exchange(&mut self, name: &str) -> Result<bool, TransportError> {
+        let Ok(short_name) = short(name) else { return Ok(false) };
+        let options = ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };
+        let (kind, table) = (lapin::ExchangeKind::Topic, FieldTable::default());
+        match self.channel().await?.exchange_declare(short_name, kind, options, table).await {
+            Ok(()) => Ok(true),
+            Err(error) if soft_error(&error) == Some(AMQPSoftError::NOTFOUND) => {
+                self.channel = None;
+                Ok(false)
+            }
+            Err(error) => Err(refused(format!("to look at exchange `{name}`"), &error)),
+        }
+    }
+
     /// The channel that was used last, or a new one.
     pub(super) async fn channel(&mut self) -> Result<Channel, TransportError> {
         if let Some(channel) = self.channel.as_ref().filter(|c| c.status().connected()) {
@@ -74,7 +90,10 @@ impl<'a> Declarer<'a> {
         Ok(self.channel.insert(channel).clone())
     }
 
-    async fn declare_exchange(&mut self, exchange: &Exchange) -> Result<(), TransportError> {
+    pub(super) async fn declare_exchange(
+        &mut self,
+        exchange: &Exchange,
+    ) -> Result<(), TransportError> {
         let what = format!("exchange `{}`", exchange.name);
         let name = short(&exchange.name).map_err(|TooLong| too_long(&what))?;
         let kind = match exchange.kind {
@@ -106,7 +125,7 @@ impl<'a> Declarer<'a> {
         Ok(())
     }
 
-    async fn declare_queue(&mut self, queue: &Queue) -> Result<(), TransportError> {
+    pub(super) async fn declare_queue(&mut self, queue: &Queue) -> Result<(), TransportError> {
         let what = describe_queue(queue);
         let name = short(&queue.name).map_err(|TooLong| too_long(&what))?;
         let arguments = queue_arguments(queue);
@@ -135,7 +154,7 @@ impl<'a> Declarer<'a> {
         Ok(())
     }
 
-    async fn bind(&mut self, binding: &Binding) -> Result<(), TransportError> {
+    pub(super) async fn bind(&mut self, binding: &Binding) -> Result<(), TransportError> {
         let Binding { exchange, queue, routing_key } = binding;
         let what = format!("to bind queue `{queue}` to exchange `{exchange}` by `{routing_key}`");
         let texts = (short(queue), short(exchange), short(routing_key));

@@ -17,6 +17,7 @@ mod declare;
 mod delivery_count;
 mod difference;
 mod lanes;
+mod missing;
 mod properties;
 mod publisher;
 mod sign_of_life;
@@ -39,7 +40,8 @@ use super::{
 use browser::RabbitBrowser;
 use connection::{Session, dial};
 use declare::Declarer;
-use supervisor::Target;
+use missing::declare_missing;
+use supervisor::{DECLARE_TIMEOUT, Target};
 
 pub use tls::{TlsOptions, Verification};
 
@@ -80,13 +82,28 @@ impl RabbitTransport {
 
     async fn inspect_queue(&self, queue: &str) -> Result<Option<QueueDepth>, TransportError> {
         let mut kept = self.inspector.lock().await;
-        let session = match kept.take().filter(Session::is_connected) {
-            Some(session) => session,
-            None => self.dial_any("inspect").await?,
-        };
+        let session = self.inspect_over(kept.take()).await?;
         let depth = Declarer::new(&session.connection).inspect(queue).await?;
         *kept = Some(session);
         Ok(depth)
+    }
+
+    async fn declare_what_is_missing(&self, topology: &Topology) -> Result<(), TransportError> {
+        let mut kept = self.inspector.lock().await;
+        let session = self.inspect_over(kept.take()).await?;
+        let declared = declare_missing(&mut Declarer::new(&session.connection), topology).await;
+        if matches!(declared, Ok(()) | Err(TransportError::Refused { .. })) {
+            *kept = Some(session);
+        }
+        declared
+    }
+
+    /// The connection that was kept, or another one.
+    async fn inspect_over(&self, kept: Option<Session>) -> Result<Session, TransportError> {
+        match kept.filter(Session::is_connected) {
+            Some(session) => Ok(session),
+            None => self.dial_any("inspect").await,
+        }
     }
 
     async fn dial_any(&self, name: &str) -> Result<Session, TransportError> {
@@ -118,6 +135,16 @@ impl Transport for RabbitTransport {
         Box::pin(async move {
             let inspected = timeout(INSPECT_TIMEOUT, self.inspect_queue(queue)).await;
             inspected.unwrap_or_else(|_| Err(TransportError::Lost("no answer".to_owned())))
+        })
+    }
+
+    fn declare_missing<'a>(
+        &'a self,
+        topology: &'a Topology,
+    ) -> BoxFuture<'a, Result<(), TransportError>> {
+        Box::pin(async move {
+            let declared = timeout(DECLARE_TIMEOUT, self.declare_what_is_missing(topology)).await;
+            declared.unwrap_or_else(|_| Err(TransportError::Lost("no answer".to_owned())))
         })
     }
 

@@ -25,7 +25,7 @@ async fn behind_proxy() -> (Proxy, String) {
 }
 
 /// A channel beside the code under test.
-async fn channel() -> (Connection, Channel) {
+pub(super) async fn channel() -> (Connection, Channel) {
     let url: TransportUrl = rabbit_url().parse().expect("a URL");
     let uri = url_to(&url.hosts[0].to_string(), None).replacen("rabbit", "amqp", 1);
     let connection =
