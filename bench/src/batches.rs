@@ -8,9 +8,10 @@ use std::time::Instant;
 
 use anyhow::{bail, ensure};
 use chrono::Utc;
-use karbor_restore_worker::domain::{AliasTable, Limits, RestoreId};
+use karbor_restore_worker::domain::{AliasTable, Limits, PublisherId, RestoreId};
 use karbor_restore_worker::rpc::{Action, Dispatcher};
 use karbor_restore_worker::store::{BatchItem, IfUnknown, Publisher, Store};
+use uuid::Uuid;
 
 use super::backlog::{Backlog, RESTORES};
 use super::cpu::Processes;
@@ -27,7 +28,7 @@ pub async fn commit_all(
 ) -> anyhow::Result<Measure> {
     let restores = decode(&backlog.restore_casts)?;
     let updates = decode(&backlog.update_casts)?;
-    let mut publisher = store.open_publisher("bench").await?;
+    let mut publisher = store.open_publisher(PublisherId(Uuid::now_v7()), "bench").await?;
     let mut position = commit(store, &mut publisher, 0, &restores).await?;
 
     let (before, began) = (processes.read(), Instant::now());

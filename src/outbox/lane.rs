@@ -8,11 +8,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio_util::task::TaskTracker;
+use uuid::Uuid;
 
 use super::generation::{Generation, Handle};
 use super::send::Sink;
 use crate::bell::Bell;
-use crate::domain::Event;
+use crate::domain::{Event, PublisherId};
 use crate::http::Metrics;
 use crate::store::{Publisher, Store, StoreError};
 
@@ -28,6 +29,8 @@ struct Shared {
     metrics: Metrics,
     left_behind: Bell,
     current: Mutex<Option<Handle>>,
+    /// The publisher whose opening was tried and not answered: it may be there.
+    opening: Mutex<Option<PublisherId>>,
     generations: TaskTracker,
 }
 
@@ -50,6 +53,7 @@ impl Lane {
             metrics,
             left_behind,
             current: Mutex::new(None),
+            opening: Mutex::new(None),
             generations: TaskTracker::new(),
         }))
     }
@@ -62,7 +66,7 @@ impl Lane {
             return Ok(publisher);
         }
         self.abandon();
-        let publisher = self.0.store.open_publisher(&self.0.host).await?;
+        let publisher = self.open().await?;
         let (generation, handle) = Generation::new(
             publisher.clone(),
             self.0.store.clone(),
@@ -74,6 +78,17 @@ impl Lane {
         self.0.generations.spawn(generation.run());
         *self.locked() = Some(handle);
         Ok(publisher)
+    }
+
+    /// Opens a publisher, under the id of the attempt before if that failed: were its row there after
+    /// all, it would stay open, nobody's, until its lease ran out.
+    async fn open(&self) -> Result<Publisher, StoreError> {
+        let id = *self.opening().get_or_insert_with(|| PublisherId(Uuid::now_v7()));
+        let opened = self.0.store.open_publisher(id, &self.0.host).await;
+        if matches!(opened, Ok(_) | Err(StoreError::Fenced)) {
+            *self.opening() = None;
+        }
+        opened
     }
 
     /// Every event up to this number of the current publisher is published.
@@ -105,6 +120,10 @@ impl Lane {
         }
         self.0.generations.close();
         self.0.generations.wait().await;
+    }
+
+    fn opening(&self) -> std::sync::MutexGuard<'_, Option<PublisherId>> {
+        self.0.opening.lock().expect("no code panics while it holds this lock")
     }
 
     fn locked(&self) -> std::sync::MutexGuard<'_, Option<Handle>> {

@@ -17,14 +17,18 @@ use super::statement::{Param, Statement, as_count, as_number};
 use super::{LeftBehind, Publisher, Store, StoreError};
 use crate::domain::PublisherId;
 
+/// A row that is there is this publisher's own, of an attempt whose answer was lost.
 const OPEN: Statement = Statement {
     act: "opening a publisher",
     postgresql: "INSERT INTO restore_publishers (lease_until, id, host, published_through, closed) \
-        VALUES ((clock_timestamp() AT TIME ZONE 'UTC') + ? * interval '1 microsecond', ?, ?, 0, 0)",
+        VALUES ((clock_timestamp() AT TIME ZONE 'UTC') + ? * interval '1 microsecond', ?, ?, 0, 0) \
+        ON CONFLICT (id) DO NOTHING",
     mysql: "INSERT INTO restore_publishers (lease_until, id, host, published_through, closed) \
-        VALUES (UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, ?, ?, 0, 0)",
+        VALUES (UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, ?, ?, 0, 0) \
+        ON DUPLICATE KEY UPDATE id = id",
     sqlite: "INSERT INTO restore_publishers (lease_until, id, host, published_through, closed) \
-        VALUES (strftime('%Y-%m-%d %H:%M:%f', 'now', (? / 1000000.0) || ' seconds'), ?, ?, 0, 0)",
+        VALUES (strftime('%Y-%m-%d %H:%M:%f', 'now', (? / 1000000.0) || ' seconds'), ?, ?, 0, 0) \
+        ON CONFLICT (id) DO NOTHING",
 };
 
 /// The fence: a closed publisher finds no row.
@@ -138,12 +142,21 @@ fn microseconds(duration: Duration) -> Param {
 }
 
 impl Store {
-    /// Begins a publisher with an id of its own.
-    pub async fn open_publisher(&self, host: &str) -> Result<Publisher, StoreError> {
-        let id = PublisherId(Uuid::now_v7());
+    /// Begins a publisher, under an id that no other has. After a failure it may have begun all the
+    /// same: another attempt under the same id finds it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Fenced`] once it is closed, its lease having run out between two attempts.
+    pub async fn open_publisher(
+        &self,
+        id: PublisherId,
+        host: &str,
+    ) -> Result<Publisher, StoreError> {
         let mut connection = self.pools.connect(OPEN.act, Use::Write).await?;
         let params = [microseconds(self.lease), id.to_string().into(), host.into()];
         connection.execute(&OPEN, &params).await?;
+        fence(&mut connection, id, 0, self.lease).await?;
         Ok(Publisher { id, host: host.to_owned(), next_number: 1 })
     }
 

@@ -53,6 +53,28 @@ async fn a_commit_whose_answer_is_lost_is_done_once_and_told_once(
 
 #[rstest]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_publisher_whose_opening_is_not_answered_is_opened_once(
+    #[values(Kind::Postgresql, Kind::Mysql)] kind: Kind,
+) {
+    let stage = Stage::new(kind).await;
+    let (proxy, worker) = through_proxy(&stage).await;
+    let worker = worker.start().await;
+
+    // Opened when it is first needed.
+    proxy.trap(Trap::LoseOpening, "w1");
+    let restore_id = stage.record_restore().await;
+
+    assert!(!proxy.is_armed(), "{}", worker.log());
+    let open = "restore_publishers WHERE host = 'w1' AND closed = 0";
+    assert_eq!(stage.database.count(open).await, 1);
+    stage.call(Request::resource(&restore_id, "volume-1", "available", None)).await;
+    stage.until_available(&restore_id, 1).await;
+    assert_eq!(worker.terminate().await.code(), Some(0));
+    assert_eq!(stage.database.count(open).await, 0);
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_an_outage_left_in_doubt_is_published_without_waiting_for_a_lease(
     #[values(Kind::Postgresql, Kind::Mysql)] kind: Kind,
 ) {

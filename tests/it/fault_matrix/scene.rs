@@ -177,8 +177,7 @@ impl Scene {
     }
 
     /// Waits until no more publishers are open than those of so many workers: intake's and the
-    /// keeper's of each. A publisher whose opening was answered to nobody is nobody's, without events,
-    /// and open until its lease runs out.
+    /// keeper's of each. One that could not be closed in an outage may yet be.
     async fn until_only_theirs_are_open(&self, workers: usize) {
         eventually("nobody's publishers are closed", || async {
             let all = publishers(&self.stage.database).await;

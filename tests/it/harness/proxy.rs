@@ -210,7 +210,9 @@ async fn answer(
         match (sprung, bytes) {
             // That the server has closed the connection does not reach the client either.
             (Some(Trap::Freeze | Trap::FreezeCommit), _) => std::future::pending().await,
-            (Some(Trap::LoseCommit | Trap::LoseConfirm), _) | (None, None) => return,
+            (Some(Trap::LoseCommit | Trap::LoseOpening | Trap::LoseConfirm), _) | (None, None) => {
+                return;
+            }
             (None, Some(bytes)) => {
                 if client.write_all(bytes).await.is_err() {
                     return;

@@ -7,6 +7,9 @@
 
 use std::sync::{Arc, Mutex};
 
+/// What opens a publisher.
+const OPENING: &[u8] = b"INSERT INTO restore_publishers";
+
 /// What happens to the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trap {
@@ -14,6 +17,9 @@ pub enum Trap {
     LoseCommit,
     /// The same, but the connection stays open, and nothing is forwarded any more.
     FreezeCommit,
+    /// The opening of the publisher of the host that is the mark reaches the server; the connection
+    /// ends before its answer.
+    LoseOpening,
     /// The publication reaches the broker; the connection ends before its confirm.
     LoseConfirm,
     /// From the mark on nothing more is forwarded, and the connection stays open.
@@ -53,14 +59,17 @@ impl Watched {
         let mut armed = self.armed.0.lock().expect("no panic under the lock");
         let (trap, mark) = (*armed).as_ref()?;
         self.tail.extend_from_slice(bytes);
+        // A prepared statement's text comes before what it is done with.
+        let begins = if *trap == Trap::LoseOpening { OPENING } else { mark.as_bytes() };
         if !self.marked
-            && let Some(end) = find(&self.tail, mark.as_bytes())
+            && let Some(end) = find(&self.tail, begins)
         {
             self.marked = true;
             self.tail.drain(..end);
         }
         let springs = match trap {
             Trap::Freeze | Trap::LoseConfirm => self.marked,
+            Trap::LoseOpening => self.marked && find(&self.tail, mark.as_bytes()).is_some(),
             Trap::LoseCommit | Trap::FreezeCommit => {
                 self.marked && find(&self.tail, b"COMMIT").is_some()
             }
@@ -68,7 +77,7 @@ impl Watched {
         if springs {
             return armed.take().map(|(trap, _)| trap);
         }
-        let kept = self.tail.len().saturating_sub(mark.len().max("COMMIT".len()));
+        let kept = self.tail.len().saturating_sub(mark.len().max(OPENING.len()));
         self.tail.drain(..kept);
         None
     }

@@ -65,6 +65,26 @@ async fn take_over_finds_exactly_what_is_beyond_the_position(#[case] dialect: Di
     store.renew_publisher(alive.publisher.id, 0).await.unwrap();
 }
 
+#[rstest]
+#[case::postgresql(Dialect::Postgresql)]
+#[case::mysql(Dialect::Mysql)]
+#[case::sqlite(Dialect::Sqlite)]
+#[tokio::test(flavor = "multi_thread")]
+async fn publisher_opened_twice_is_one_until_it_is_closed(#[case] dialect: Dialect) {
+    let (database, store) = Database::migrated(dialect).await;
+    let id = new_publisher();
+    let first = store.open_publisher(id, "host").await.unwrap();
+    assert_eq!(store.open_publisher(id, "host").await.unwrap(), first);
+    assert_eq!(database.count("restore_publishers").await, 1);
+    let mut worker = Worker { store: store.clone(), publisher: first };
+    worker.commit(&[record(new_id())]).await;
+
+    store.close_publisher(id).await.unwrap();
+    let error = store.open_publisher(id, "host").await.unwrap_err();
+    assert!(matches!(error, StoreError::Fenced));
+    assert_eq!(store.left_behind("host").await.unwrap()[0].id, id);
+}
+
 /// Closes expired publishers until one was.
 async fn until_closed(store: &Store) -> Vec<PublisherId> {
     let deadline = tokio::time::Instant::now() + Duration::from_secs(20);

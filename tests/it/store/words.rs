@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use karbor_restore_worker::domain::{
-    Command, ExpectedResource, NewRestore, ResourceKey, ResourceState, ResourceStatus,
+    Command, ExpectedResource, NewRestore, PublisherId, ResourceKey, ResourceState, ResourceStatus,
     ResourceUpdate, RestoreId, RestoreState, RestoreStatus, Sender, State,
 };
 use karbor_restore_worker::store::{
@@ -95,6 +95,11 @@ pub fn now() -> DateTime<Utc> {
     Utc::now()
 }
 
+/// An id that no publisher has.
+pub fn new_publisher() -> PublisherId {
+    PublisherId(Uuid::now_v7())
+}
+
 /// A worker: a store and its publisher.
 pub struct Worker {
     pub store: Store,
@@ -103,7 +108,7 @@ pub struct Worker {
 
 impl Worker {
     pub async fn start(store: &Store, host: &str) -> Self {
-        let publisher = store.open_publisher(host).await.unwrap();
+        let publisher = store.open_publisher(new_publisher(), host).await.unwrap();
         Self { store: store.clone(), publisher }
     }
 
