@@ -1,10 +1,11 @@
 //! The transport's two drivers: what both promise (`contract`, `browser`), and what only a broker
-//! over a network can do (`rabbit`, `missing`, `tls`).
+//! over a network can do (`rabbit`, `missing`, `delivery_limit`, `tls`).
 //!
 //! Queues expire and exchanges go with their last binding, so a test leaves nothing behind.
 
 mod browser;
 mod contract;
+mod delivery_limit;
 mod missing;
 mod rabbit;
 mod tls;

@@ -80,8 +80,8 @@ pub(super) fn start(target: Arc<Target>, spec: ConsumerSpec) -> Box<dyn Consumer
         closing: closing.clone(),
         closed: CancellationToken::new(),
     });
+    let counts = DeliveryCounts::of(&target.url.virtual_host);
     let supervisor = Supervisor::new(target, spec.name.clone(), link_sender);
-    let counts = DeliveryCounts::default();
     let silent = SilentQueues::default();
     let task = Task { shared: Arc::clone(&shared), spec, sender: Some(sender), counts, silent };
     tokio::spawn(task.run(supervisor));
@@ -94,7 +94,6 @@ struct Task {
     spec: ConsumerSpec,
     /// Dropped once nothing more will be delivered.
     sender: Option<mpsc::UnboundedSender<Delivery>>,
-    /// Those of the live session.
     counts: DeliveryCounts,
     /// Those that the live session goes without, and the next one will.
     silent: SilentQueues,
@@ -181,7 +180,6 @@ impl Task {
         let mut silent_ones = pin!(any_answers(supervisor, self.silent.names()));
         let mut batch = Vec::new();
         let mut liveness = tokio::time::interval(LIVENESS_CHECK);
-        self.counts = DeliveryCounts::default();
         loop {
             tokio::select! {
                 biased;

@@ -17,7 +17,7 @@ use super::*;
 use crate::harness::{Proxy, SilentQueue};
 
 /// A proxy before the broker, and the URL through it.
-async fn behind_proxy() -> (Proxy, String) {
+pub(super) async fn behind_proxy() -> (Proxy, String) {
     let url: TransportUrl = rabbit_url().parse().expect("a URL");
     let proxy = Proxy::start(&url.hosts[0].to_string()).await;
     let through = url_to(&proxy.address().to_string(), None);
@@ -36,10 +36,10 @@ pub(super) async fn channel() -> (Connection, Channel) {
 
 /// What is logged on this thread.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub(super) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    fn start() -> (Self, tracing::subscriber::DefaultGuard) {
+    pub(super) fn start() -> (Self, tracing::subscriber::DefaultGuard) {
         let log = Self::default();
         let subscriber = tracing_subscriber::fmt()
             .with_writer(log.clone())
@@ -49,11 +49,11 @@ impl Log {
         (log, tracing::subscriber::set_default(subscriber))
     }
 
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         String::from_utf8(self.0.lock().expect("no panic").clone()).expect("UTF-8")
     }
 
-    fn line_with(&self, words: &str) -> String {
+    pub(super) fn line_with(&self, words: &str) -> String {
         let text = self.text();
         text.lines().find(|line| line.contains(words)).expect(&text).to_owned()
     }
