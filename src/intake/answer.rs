@@ -1,10 +1,10 @@
 //! Sends answers and heartbeats to callers, and acknowledges a call once its answer is out.
 //!
-//! An answer whose queue is gone is given up after a short retry: its caller left, and what the
-//! call said is committed all the same.
+//! An answer that is not taken is offered again for as long as `patience` says, then given up: its
+//! caller left, and what the call said is committed all the same.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -12,17 +12,13 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tracing::info;
 
+use super::patience::Patience;
 use super::settle::Settler;
 use crate::crash_point::{self, CrashPoint};
 use crate::http::Metrics;
 use crate::log_limit::LogLimit;
 use crate::rpc::Caller;
-use crate::transport::{DeliveryTag, Message, PublishError, Publisher};
-
-/// How often and after which pause an answer is offered again whose queue is not there: a client
-/// that just reconnected declares its queue within this time.
-const RETRIES: [Duration; 3] =
-    [Duration::from_millis(100), Duration::from_millis(300), Duration::from_millis(600)];
+use crate::transport::{Confirm, DeliveryTag, Link, Message, Publisher};
 
 static DROPPED: LogLimit = LogLimit::new("answers whose caller is gone");
 
@@ -30,6 +26,8 @@ static DROPPED: LogLimit = LogLimit::new("answers whose caller is gone");
 struct Answer {
     message: Message,
     settles: DeliveryTag,
+    /// When its caller gives up.
+    until: Instant,
 }
 
 /// Where answers are handed in; cheap to clone.
@@ -40,21 +38,26 @@ pub(super) struct Answers {
 }
 
 impl Answers {
-    /// Starts answering; the returned future ends when every `Answers` is dropped and all is sent.
+    /// Starts answering; the returned future ends when every `Answers` is dropped and all is sent. At
+    /// most `most_waiting` answers wait for their callers to connect again.
     pub(super) fn new(
         publisher: Arc<dyn Publisher>,
         settler: Settler,
+        most_waiting: usize,
         metrics: Metrics,
     ) -> (Self, impl Future<Output = ()> + Send) {
         let (queue, receiver) = mpsc::unbounded_channel();
-        let run = answer_all(publisher.clone(), settler, metrics, receiver);
+        let patience = Patience::new(most_waiting);
+        let run = answer_all(publisher.clone(), settler, patience, metrics, receiver);
         (Self { queue, publisher }, run)
     }
 
-    /// Sends `message`, then acknowledges `settles`.
-    pub(super) fn send(&self, message: Message, settles: DeliveryTag) {
+    /// Sends `message` to a caller that waits for so long, then acknowledges `settles`.
+    pub(super) fn send(&self, message: Message, settles: DeliveryTag, caller_waits: Duration) {
+        let now = Instant::now();
+        let until = now.checked_add(caller_waits).unwrap_or(now);
         // Unbounded, but never longer than the prefetch: each holds an unacknowledged delivery.
-        let _ = self.queue.send(Answer { message, settles });
+        let _ = self.queue.send(Answer { message, settles, until });
     }
 
     /// Tells a caller that asked for it, every half of its timeout, that its call is held.
@@ -84,21 +87,31 @@ impl Drop for Heartbeat {
 async fn answer_all(
     publisher: Arc<dyn Publisher>,
     settler: Settler,
+    patience: Patience,
     metrics: Metrics,
     mut queue: mpsc::UnboundedReceiver<Answer>,
 ) {
     let mut sending = FuturesUnordered::new();
+    let mut link = publisher.link();
+    // The first connection is nobody's loss.
+    let mut was_up = *link.borrow_and_update() == Link::Up;
     loop {
         tokio::select! {
             answer = queue.recv() => {
                 let Some(answer) = answer else { break };
                 // The first attempt is made here, so that answers leave in order.
                 let confirm = publisher.publish(answer.message.clone()).await;
-                sending.push(see_through(publisher.clone(), answer, confirm, metrics.clone()));
+                sending.push(see_through(publisher.as_ref(), &patience, answer, confirm, &metrics));
             }
             Some(settles) = sending.next() => settler.acknowledge(vec![settles]),
+            Ok(()) = link.changed() => {
+                if *link.borrow_and_update() == Link::Up && std::mem::replace(&mut was_up, true) {
+                    patience.note_back(Instant::now());
+                }
+            }
         }
     }
+    patience.end();
     while let Some(settles) = sending.next().await {
         settler.acknowledge(vec![settles]);
     }
@@ -106,19 +119,18 @@ async fn answer_all(
 
 /// Waits for the confirm, offers the answer again where that may help, and gives up otherwise.
 async fn see_through(
-    publisher: Arc<dyn Publisher>,
+    publisher: &dyn Publisher,
+    patience: &Patience,
     answer: Answer,
-    confirm: crate::transport::Confirm,
-    metrics: Metrics,
+    confirm: Confirm,
+    metrics: &Metrics,
 ) -> DeliveryTag {
+    let mut offers = patience.offers(answer.until);
     let mut result = confirm.await;
-    for pause in RETRIES {
-        match result {
-            Ok(()) => break,
-            Err(PublishError::Returned | PublishError::Nacked) => tokio::time::sleep(pause).await,
-            // Nothing else is wrong: the next connection takes it.
-            Err(PublishError::Lost) => {}
-        }
+    while let Err(error) = &result
+        && let Some(pause) = offers.next_pause(error, Instant::now())
+    {
+        tokio::time::sleep(pause).await;
         result = publisher.publish(answer.message.clone()).await.await;
     }
     match result {

@@ -19,6 +19,7 @@ mod disposition;
 mod early;
 mod read;
 mod answer;
+mod patience;
 mod dead_letter;
 mod settle;
 mod note;

@@ -7,12 +7,14 @@
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tracing::{debug, error, warn};
 
 use super::answer::{Answers, Heartbeat};
 use super::dead_letter::{Parcel, Reject};
+use super::patience::caller_waits;
 use super::settle::Settler;
 use crate::crash_point::{self, CrashPoint};
 use crate::http::{Metrics, Observed};
@@ -36,6 +38,11 @@ pub(super) struct Work {
 }
 
 impl Work {
+    /// For how long its caller waits for the answer.
+    pub(super) fn caller_waits(&self) -> Duration {
+        caller_waits(&self.parcel.properties)
+    }
+
     /// What is kept of it when it cannot be applied.
     pub(super) fn reject(self, error: RpcError) -> Reject {
         Reject { parcel: self.parcel, dispatched: self.dispatched, error }

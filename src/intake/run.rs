@@ -64,7 +64,8 @@ pub async fn run(parts: Parts) {
     let most_held = usize::from(parts.prefetch) / 4;
     let (settler, settling) = Settler::new(acker.clone(), most_held);
     tasks.spawn(settling);
-    let (answers, answering) = Answers::new(parts.answers, settler.clone(), parts.metrics.clone());
+    let (answers, answering) =
+        Answers::new(parts.answers, settler.clone(), most_held, parts.metrics.clone());
     tasks.spawn(answering);
     let (rejects, reject_queue) = mpsc::channel(LETTERS_WAITING);
     tasks.spawn(keep_all(parts.dead_letters, settler.clone(), reject_queue));
@@ -142,7 +143,7 @@ impl Intake {
                 }
                 Action::GetRestore(id) => reading.push((work, id)),
                 Action::Ping => match work.dispatched.caller.as_ref().map(Caller::pong) {
-                    Some(pong) => self.answers.send(pong, work.tag),
+                    Some(pong) => self.answers.send(pong, work.tag, work.caller_waits()),
                     None => self.settler.acknowledge(vec![work.tag]),
                 },
                 Action::Refuse(error) => {
@@ -172,7 +173,7 @@ impl Intake {
         let (acker, rejects) = (self.acker.clone(), self.rejects.clone());
         self.reads.spawn(async move {
             match read::get_restore(&store, &work.dispatched, id, &draining, &given_up).await {
-                Ok(Some(answer)) => answers.send(answer, work.tag),
+                Ok(Some(answer)) => answers.send(answer, work.tag, work.caller_waits()),
                 Ok(None) => settler.acknowledge(vec![work.tag]),
                 Err(read::Failed::Error(error)) => {
                     let tag = work.tag;
@@ -243,7 +244,9 @@ impl Intake {
     async fn carry_out(&self, work: Work, disposition: Disposition) -> Option<DeliveryTag> {
         match disposition {
             Disposition::Acknowledge => return Some(work.tag),
-            Disposition::Answer(answer) => self.answers.send(answer, work.tag),
+            Disposition::Answer(answer) => {
+                self.answers.send(answer, work.tag, work.caller_waits());
+            }
             Disposition::DeadLetter(error) => {
                 let tag = work.tag;
                 self.send_reject(work.reject(error), Some(tag)).await;
@@ -257,9 +260,9 @@ impl Intake {
 
     /// The answer acknowledges; the copy for us is kept before it leaves.
     async fn answer_and_keep(&self, work: Work, answer: Message, error: RpcError) {
-        let tag = work.tag;
+        let (tag, caller_waits) = (work.tag, work.caller_waits());
         self.send_reject(work.reject(error), None).await;
-        self.answers.send(answer, tag);
+        self.answers.send(answer, tag, caller_waits);
     }
 
     async fn send_reject(&self, reject: Reject, settles: Option<DeliveryTag>) {

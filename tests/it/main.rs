@@ -9,6 +9,7 @@ mod protocol;
 mod show;
 mod transport;
 
+mod e2e_answers;
 mod e2e_broker_restart;
 mod e2e_database_links;
 mod e2e_database_tls;

@@ -100,6 +100,7 @@ impl Fault {
             Self::Trapped(Trap::Freeze) => "frozen in a transaction, 3 times".to_owned(),
             Self::Trapped(Trap::LoseConfirm) => "cut before a confirm, 3 times".to_owned(),
             Self::Trapped(Trap::LoseOpening) => "cut before an opening's answer".to_owned(),
+            Self::Trapped(Trap::Cut) => "cut at a publication".to_owned(),
         };
         match peer {
             Peer::Database => format!("link to the database: {what}"),
@@ -113,7 +114,7 @@ impl Fault {
             Self::Out(ms) | Self::Frozen(ms) | Self::OneWay(ms) => Duration::from_millis(ms),
             Self::Cuts | Self::HalfOpen => Duration::from_secs(1),
             Self::Slow(_)
-            | Self::Trapped(Trap::LoseCommit | Trap::LoseConfirm | Trap::LoseOpening) => {
+            | Self::Trapped(Trap::LoseCommit | Trap::LoseConfirm | Trap::LoseOpening | Trap::Cut) => {
                 Duration::from_secs(3)
             }
             Self::Trapped(Trap::FreezeCommit | Trap::Freeze) => Duration::from_secs(15),

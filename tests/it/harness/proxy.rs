@@ -120,6 +120,16 @@ impl Proxy {
         self.armed.set(trap, mark);
     }
 
+    /// Takes a trap away that has not sprung.
+    pub fn disarm(&self) {
+        self.armed.disarm();
+    }
+
+    /// How often a trap has sprung.
+    pub fn sprung(&self) -> usize {
+        self.armed.sprung()
+    }
+
     /// Whether a trap waits that has not sprung.
     pub fn is_armed(&self) -> bool {
         self.armed.is_set()
@@ -187,8 +197,10 @@ async fn ask(
         if trap.is_some() {
             *sprung.lock().expect("no panic under the lock") = trap;
         }
-        if trap == Some(Trap::Freeze) {
-            std::future::pending::<()>().await;
+        match trap {
+            Some(Trap::Freeze) => std::future::pending().await,
+            Some(Trap::Cut) => return,
+            _ => {}
         }
         if server.write_all(bytes).await.is_err() {
             return;
@@ -210,7 +222,8 @@ async fn answer(
         match (sprung, bytes) {
             // That the server has closed the connection does not reach the client either.
             (Some(Trap::Freeze | Trap::FreezeCommit), _) => std::future::pending().await,
-            (Some(Trap::LoseCommit | Trap::LoseOpening | Trap::LoseConfirm), _) | (None, None) => {
+            (Some(Trap::LoseCommit | Trap::LoseOpening | Trap::LoseConfirm | Trap::Cut), _)
+            | (None, None) => {
                 return;
             }
             (None, Some(bytes)) => {

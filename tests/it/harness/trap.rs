@@ -5,6 +5,7 @@
 //! by a mark, a text that its statements carry and no other's before it; so is a publication. The
 //! link must be in the clear (`database.ssl_mode` = `disable`).
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// What opens a publisher.
@@ -22,13 +23,19 @@ pub enum Trap {
     LoseOpening,
     /// The publication reaches the broker; the connection ends before its confirm.
     LoseConfirm,
+    /// The connection ends in the place of the mark, and so does each further one, until it is
+    /// disarmed.
+    Cut,
     /// From the mark on nothing more is forwarded, and the connection stays open.
     Freeze,
 }
 
-/// The trap that is set, if any; it springs once.
+/// The trap that is set, if any; it springs once, unless it is a [`Trap::Cut`].
 #[derive(Clone, Default)]
-pub(super) struct Armed(Arc<Mutex<Option<(Trap, String)>>>);
+pub(super) struct Armed {
+    set: Arc<Mutex<Option<(Trap, String)>>>,
+    sprung: Arc<AtomicUsize>,
+}
 
 /// One connection's client.
 pub(super) struct Watched {
@@ -41,11 +48,19 @@ pub(super) struct Watched {
 
 impl Armed {
     pub(super) fn set(&self, trap: Trap, mark: &str) {
-        *self.0.lock().expect("no panic under the lock") = Some((trap, mark.to_owned()));
+        *self.set.lock().expect("no panic under the lock") = Some((trap, mark.to_owned()));
+    }
+
+    pub(super) fn sprung(&self) -> usize {
+        self.sprung.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn disarm(&self) {
+        *self.set.lock().expect("no panic under the lock") = None;
     }
 
     pub(super) fn is_set(&self) -> bool {
-        self.0.lock().expect("no panic under the lock").is_some()
+        self.set.lock().expect("no panic under the lock").is_some()
     }
 
     pub(super) fn watch(&self) -> Watched {
@@ -56,7 +71,7 @@ impl Armed {
 impl Watched {
     /// Reads what the client sends next; gives the trap when it springs on these bytes.
     pub(super) fn look(&mut self, bytes: &[u8]) -> Option<Trap> {
-        let mut armed = self.armed.0.lock().expect("no panic under the lock");
+        let mut armed = self.armed.set.lock().expect("no panic under the lock");
         let (trap, mark) = (*armed).as_ref()?;
         self.tail.extend_from_slice(bytes);
         // A prepared statement's text comes before what it is done with.
@@ -68,13 +83,17 @@ impl Watched {
             self.tail.drain(..end);
         }
         let springs = match trap {
-            Trap::Freeze | Trap::LoseConfirm => self.marked,
+            Trap::Cut | Trap::Freeze | Trap::LoseConfirm => self.marked,
             Trap::LoseOpening => self.marked && find(&self.tail, mark.as_bytes()).is_some(),
             Trap::LoseCommit | Trap::FreezeCommit => {
                 self.marked && find(&self.tail, b"COMMIT").is_some()
             }
         };
         if springs {
+            self.armed.sprung.fetch_add(1, Ordering::Relaxed);
+            if *trap == Trap::Cut {
+                return Some(Trap::Cut);
+            }
             return armed.take().map(|(trap, _)| trap);
         }
         let kept = self.tail.len().saturating_sub(mark.len().max(OPENING.len()));
