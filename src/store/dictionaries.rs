@@ -143,6 +143,13 @@ struct ResourceRow {
     reason: Option<String>,
 }
 
+impl ResourceRow {
+    /// Its source, where that is not itself.
+    fn other_source(&self) -> Option<&str> {
+        self.source_id.as_deref().filter(|source| *source != self.resource_id)
+    }
+}
+
 enum Written {
     Yes,
     /// Another worker wrote it, or it is gone.
@@ -362,16 +369,14 @@ fn dictionaries(
     said: &Said,
     rules: &KarborRules,
 ) -> Result<(Option<String>, Option<String>), StoreError> {
-    let sources: HashSet<(&str, &str)> = resources
+    let named: HashSet<(&str, &str)> = resources
         .iter()
-        .filter_map(|row| Some((row, row.source_id.as_deref()?)))
-        .filter(|(row, source)| row.resource_id != *source)
-        .map(|(row, source)| (row.resource_type.as_str(), source))
+        .filter_map(|row| Some((row.resource_type.as_str(), row.other_source()?)))
         .collect();
     let mut shown = Vec::with_capacity(resources.len());
     for row in resources {
         let (resource_type, resource_id) = (row.resource_type.as_str(), row.resource_id.as_str());
-        if sources.contains(&(resource_type, resource_id)) {
+        if row.other_source().is_none() && named.contains(&(resource_type, resource_id)) {
             continue;
         }
         let status: ResourceStatus = row.status.parse().map_err(|_| unreadable())?;

@@ -51,16 +51,23 @@ impl Tally {
     }
 }
 
-/// The types and ids that are the sources of others of their type.
+/// The types and ids that are the sources of others of their type, but for those that have another
+/// source themselves: what has one was not reported under its source's id.
 pub(super) fn hidden(
     resources: &HashMap<ResourceKey, Resource>,
 ) -> HashSet<(&ResourceType, &ResourceId)> {
-    resources
-        .iter()
-        .filter_map(|(key, resource)| Some((key, resource.source_id.as_ref()?)))
-        .filter(|(key, source)| key.resource_id != **source)
-        .map(|(key, source)| (&key.resource_type, source))
-        .collect()
+    let others = || {
+        resources
+            .iter()
+            .filter_map(|(key, resource)| Some((key, resource.source_id.as_ref()?)))
+            .filter(|(key, source)| key.resource_id != **source)
+    };
+    let mut hidden: HashSet<_> =
+        others().map(|(key, source)| (&key.resource_type, source)).collect();
+    for (key, _) in others() {
+        hidden.remove(&(&key.resource_type, &key.resource_id));
+    }
+    hidden
 }
 
 #[cfg(test)]
@@ -95,5 +102,12 @@ mod tests {
         resources.insert("T#new".parse().unwrap(), new);
         let after = Tally::of(&resources).with(Tally::default(), 0);
         assert_eq!((after.started, after.error, after.available), (0, 1, 1));
+        // A chain and a pair: each has a source of its own.
+        for (key, source) in [("T#next", "new"), ("T#a", "b"), ("T#b", "a")] {
+            let next = resource(ResourceStatus::Available, Some(source));
+            resources.insert(key.parse().unwrap(), next);
+        }
+        let chained = Tally::of(&resources).with(Tally::default(), 0);
+        assert_eq!((chained.started, chained.error, chained.available), (0, 1, 4));
     }
 }

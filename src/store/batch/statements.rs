@@ -177,14 +177,15 @@ pub(super) const RESOURCES_BY_SOURCE: Statement = over_keys!(
 );
 
 /// How many resources of each restore stand where; one reported under its source's id is left out
-/// once another of its type carries that source.
+/// once another of its type carries that source, unless it has another source itself.
 pub(super) const COUNTS: Statement = over_ids!(
     "counting resources",
     "SELECT c.restore_id, c.status, COUNT(*) AS number FROM ",
     "restore_resources c ON c.restore_id = x.i \
-     WHERE NOT EXISTS (SELECT 1 FROM restore_resources o WHERE o.restore_id = c.restore_id \
+     WHERE NOT ((c.source_id IS NULL OR c.source_id = c.resource_id) \
+     AND EXISTS (SELECT 1 FROM restore_resources o WHERE o.restore_id = c.restore_id \
      AND o.resource_type = c.resource_type AND o.source_id = c.resource_id \
-     AND o.resource_id <> c.resource_id) GROUP BY c.restore_id, c.status"
+     AND o.resource_id <> c.resource_id)) GROUP BY c.restore_id, c.status"
 );
 
 /// Expected resources by their keys.

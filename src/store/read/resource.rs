@@ -1,8 +1,8 @@
 //! A restore's resources line by line, and how many stand where.
 //!
 //! Two kinds of lines: resources that were reported, and expected ones that no resource of their
-//! type names as its source. What was reported under its source's id is not listed once another
-//! of its type names that source.
+//! type names as its source. What was reported under its source's id, and has no other source
+//! itself, is not listed once another of its type names that source.
 
 use chrono::NaiveDateTime;
 use diesel::QueryableByName;
@@ -15,17 +15,19 @@ use super::restore::{find_in_columns, read_status};
 use super::{Shown, count};
 use crate::domain::{Counts, ResourceStatus, RestoreId};
 
-/// Another resource of its type names this one's id as its source.
-const NAMED_BY_ANOTHER: &str = "EXISTS (SELECT 1 FROM restore_resources o \
+/// Another resource of its type names this one's id as its source, and this one has no other.
+const NAMED_BY_ANOTHER: &str = "((r.source_id IS NULL OR r.source_id = r.resource_id) \
+    AND EXISTS (SELECT 1 FROM restore_resources o \
     WHERE o.restore_id = r.restore_id AND o.resource_type = r.resource_type \
-    AND o.source_id = r.resource_id AND o.resource_id <> r.resource_id)";
+    AND o.source_id = r.resource_id AND o.resource_id <> r.resource_id))";
 
 const COUNT_RESOURCES: Statement = Statement::portable(
     "counting a restore's resources",
     "SELECT r.status AS word, COUNT(*) AS amount FROM restore_resources r \
-     WHERE r.restore_id = ? AND NOT EXISTS (SELECT 1 FROM restore_resources o \
+     WHERE r.restore_id = ? AND NOT ((r.source_id IS NULL OR r.source_id = r.resource_id) \
+     AND EXISTS (SELECT 1 FROM restore_resources o \
      WHERE o.restore_id = r.restore_id AND o.resource_type = r.resource_type \
-     AND o.source_id = r.resource_id AND o.resource_id <> r.resource_id) GROUP BY r.status \
+     AND o.source_id = r.resource_id AND o.resource_id <> r.resource_id)) GROUP BY r.status \
      UNION ALL SELECT 'expected' AS word, s.expected AS amount FROM restore_states s \
      WHERE s.restore_id = ? AND (s.transition > 0 OR s.version > 0)",
 );

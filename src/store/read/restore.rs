@@ -228,19 +228,19 @@ fn view(rules: &KarborRules, row: RestoreRow, resources: Vec<ResourceRow>) -> Op
 }
 
 /// What the dictionaries show: not what was reported under its source's id before the new id was
-/// known, once another of its type names that source.
+/// known, once another of its type names that source. What has another source itself is shown.
 fn shown_of_rows(rows: Vec<ResourceRow>) -> Vec<Shown> {
+    let other_source =
+        |row: &ResourceRow| row.source_id.clone().filter(|source| *source != row.resource_id);
     let named: HashSet<(String, String)> = rows
         .iter()
-        .filter_map(|row| {
-            let source = row.source_id.as_ref().filter(|source| **source != row.resource_id)?;
-            Some((row.resource_type.clone(), source.clone()))
-        })
+        .filter_map(|row| Some((row.resource_type.clone(), other_source(row)?)))
         .collect();
     rows.into_iter()
         .filter_map(|row| {
+            let has_other_source = other_source(&row).is_some();
             let key = (row.resource_type, row.resource_id);
-            if named.contains(&key) {
+            if !has_other_source && named.contains(&key) {
                 return None;
             }
             let (resource_type, resource_id) = (key.0.parse().ok()?, key.1.parse().ok()?);
@@ -302,9 +302,10 @@ mod tests {
             row("V#new", Some("s1")),
             row("V#s1", Some("s1")),
             row("V#s2", Some("s2")),
+            row("V#next", Some("new")),
         ];
         let shown: Vec<String> =
             shown_of_rows(rows).into_iter().map(|(key, ..)| key.to_string()).collect();
-        assert_eq!(shown, ["N#s1", "V#new", "V#s2"]);
+        assert_eq!(shown, ["N#s1", "V#new", "V#s2", "V#next"]);
     }
 }

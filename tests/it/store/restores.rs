@@ -251,3 +251,39 @@ async fn counts_leave_out_a_source_that_another_carries(#[case] dialect: Dialect
     let ended = counts(&committed);
     assert_eq!((ended.started, ended.error, ended.available, ended.expected), (0, 1, 2, 1));
 }
+
+#[rstest]
+#[case::postgresql(Dialect::Postgresql)]
+#[case::mysql(Dialect::Mysql)]
+#[case::sqlite(Dialect::Sqlite)]
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_a_source_itself_is_hidden_by_nothing(#[case] dialect: Dialect) {
+    let (database, store) = Database::migrated(dialect).await;
+    let mut worker = Worker::start(&store, "host").await;
+    let id = new_id();
+    let carrying = |key: &str, status, source: &str| {
+        let mut update = said(key, status);
+        update.source_id = Some(source.parse().unwrap());
+        update
+    };
+    // What failed under a new id is the source of the next one; and a pair swapped its ids.
+    worker.commit(&[record(id), update(id, vec![carrying("V#v2", R::Error, "v1")])]).await;
+    let pair = vec![carrying("V#a", R::Available, "b"), carrying("V#b", R::Available, "a")];
+    let third = carrying("V#v3", R::Available, "v2");
+    let committed = worker
+        .commit(&[update(id, pair), update(id, vec![third]), finish(id, RestoreStatus::Fail, None)])
+        .await;
+    let Subject::Restore { counts } = committed.events.last().unwrap().subject else {
+        panic!("{committed:?}")
+    };
+    assert_eq!((counts.error, counts.available), (1, 3));
+    let view = store.restore_view(id).await.unwrap().unwrap();
+    let keys: Vec<_> = view.resources.iter().map(|(key, ..)| key.to_string()).collect();
+    assert_eq!(keys, ["V#a", "V#b", "V#v2", "V#v3"]);
+    assert_eq!((view.counts.error, view.counts.available), (1, 3));
+    store.write_dictionaries(10, &std::collections::HashSet::new()).await.unwrap();
+    assert_eq!(
+        database.lines("SELECT resources_status AS line FROM restores").await,
+        [r#"{"V#a": "available", "V#b": "available", "V#v2": "error", "V#v3": "available"}"#]
+    );
+}
