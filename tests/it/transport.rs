@@ -1,9 +1,10 @@
 //! The transport's two drivers: what both promise (`contract`, `browser`), and what only a broker
-//! over a network can do (`rabbit`, `missing`, `delivery_limit`, `tls`).
+//! over a network can do (`rabbit`, `cancelling`, `missing`, `delivery_limit`, `tls`).
 //!
 //! Queues expire and exchanges go with their last binding, so a test leaves nothing behind.
 
 mod browser;
+mod cancelling;
 mod contract;
 mod delivery_limit;
 mod missing;

@@ -12,12 +12,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use lapin::Channel;
 use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicRejectOptions};
 use tokio::sync::{mpsc, watch};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::connection::Session;
@@ -30,6 +31,7 @@ use crate::transport::{
     Acker, Consumer, ConsumerSpec, Delivery, DeliveryTag, Link, TransportError,
 };
 
+/// How long the broker may be silent once it is to deliver no more.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 const LIVENESS_CHECK: Duration = Duration::from_millis(250);
@@ -89,6 +91,9 @@ pub(super) fn start(target: Arc<Target>, spec: ConsumerSpec) -> Box<dyn Consumer
     Box::new(RabbitConsumer { deliveries, acker })
 }
 
+/// A session, and what it consumes.
+type Opened = (Session, Channel, Streams);
+
 struct Task {
     shared: Arc<Shared>,
     spec: ConsumerSpec,
@@ -104,12 +109,9 @@ impl Task {
         let shared = Arc::clone(&self.shared);
         let mut number = 0;
         while !shared.cancelled.is_cancelled() {
-            let opened = tokio::select! {
-                opened = self.open(&mut supervisor) => opened,
-                () = shared.cancelled.cancelled() => break,
-            };
-            match opened {
-                Ok((session, channel, streams)) => {
+            match self.open(&mut supervisor).await {
+                Ok(None) => break,
+                Ok(Some((session, channel, streams))) => {
                     number += 1;
                     supervisor.connected(self.silent.link());
                     self.silent.tell();
@@ -133,17 +135,24 @@ impl Task {
         shared.closed.cancel();
     }
 
-    /// One attempt at a session that consumes all queues that answer.
+    /// One attempt at a session that consumes all queues that answer; `None` when it is cancelled
+    /// before anything is consumed. Once something is, the broker has delivered, and a session that
+    /// ended here would give that back.
     async fn open(
         &mut self,
         supervisor: &mut Supervisor,
-    ) -> Result<(Session, Channel, Streams), TransportError> {
+    ) -> Result<Option<Opened>, TransportError> {
+        let shared = Arc::clone(&self.shared);
         loop {
-            let declared = supervisor.connect(&self.spec.topology).await?;
+            let connecting = supervisor.connect(&self.spec.topology);
+            let Some(declared) = shared.cancelled.run_until_cancelled(connecting).await else {
+                return Ok(None);
+            };
+            let declared = declared?;
             supervisor.warn_of(declared.differences);
             let session = declared.session;
             match self.consume_queues(&session).await {
-                Ok((channel, streams)) => return Ok((session, channel, streams)),
+                Ok((channel, streams)) => return Ok(Some((session, channel, streams))),
                 Err(NotConsumed::Failed(error)) => {
                     session.close().await;
                     return Err(error);
@@ -156,14 +165,26 @@ impl Task {
         }
     }
 
+    /// Consumes one queue after the other; those that are left when it is cancelled are not.
     async fn consume_queues(&self, session: &Session) -> Result<(Channel, Streams), NotConsumed> {
         let channel = open_channel(session, self.spec.prefetch).await?;
         let mut streams = Streams::default();
         for (index, queue) in self.spec.queues.iter().enumerate() {
-            if !self.silent.contains(queue) {
-                let tag = format!("{index}");
-                let consumer = consume(session, &channel, queue, &tag).await?;
-                streams.push(queue.clone(), tag, consumer);
+            if self.silent.contains(queue) {
+                continue;
+            }
+            let tag = format!("{index}");
+            let cancelled = async {
+                self.shared.cancelled.cancelled().await;
+                sleep(CANCEL_TIMEOUT).await;
+            };
+            let consumer = tokio::select! {
+                consumer = consume(session, &channel, queue, &tag) => consumer?,
+                () = cancelled => break,
+            };
+            streams.push(queue.clone(), tag, consumer);
+            if self.shared.cancelled.is_cancelled() {
+                break;
             }
         }
         Ok((channel, streams))
@@ -221,28 +242,32 @@ impl Task {
         Ok(())
     }
 
-    /// After `cancel`: asks the broker for no more, and hands out what had come before it agreed.
+    /// After `cancel`: asks the broker for no more, and hands out what had come before it agreed. As
+    /// long as anything comes it goes on: what is not handed out is delivered again.
     async fn cancel_and_drain(&mut self, session: u64, streams: &mut Streams) {
-        let live = self.shared.live_channel();
-        let drain = async {
-            let Some((channel, tags)) = live else { return };
+        if let Some((channel, tags)) = self.shared.live_channel() {
             streams.drain();
-            for tag in tags {
-                let options = BasicCancelOptions::default();
-                // An error here is a session that ends, which ends the streams as well.
-                if channel.basic_cancel(tag.as_str().into(), options).await.is_err() {
+            // All at once: until the last one has its answer the broker goes on delivering. An error
+            // is a session that ends, which ends the streams as well.
+            let options = BasicCancelOptions::default();
+            let mut cancelling: FuturesUnordered<_> =
+                tags.iter().map(|tag| channel.basic_cancel(tag.as_str().into(), options)).collect();
+            let mut batch = Vec::new();
+            loop {
+                let sign = async {
+                    tokio::select! {
+                        biased;
+                        Some(_) = cancelling.next() => Ok(()),
+                        more = streams.next_batch(&mut batch) => more,
+                    }
+                };
+                // On a frozen link nothing answers: what is here is enough then.
+                let Ok(Ok(())) = timeout(CANCEL_TIMEOUT, sign).await else { break };
+                if self.hand_out(session, streams, &mut batch).is_err() {
                     break;
                 }
             }
-            let mut batch = Vec::new();
-            while streams.next_batch(&mut batch).await.is_ok() {
-                if self.hand_out(session, streams, &mut batch).is_err() {
-                    return;
-                }
-            }
-        };
-        // On a frozen link nothing answers: what is here is enough then.
-        let _ = timeout(CANCEL_TIMEOUT, drain).await;
+        }
         self.sender = None;
     }
 }
