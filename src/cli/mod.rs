@@ -20,7 +20,8 @@ use clap::Parser as _;
 use tracing::{debug, warn};
 
 use crate::crash_point::{self, UnknownCrashPoint};
-use crate::settings::{Settings, SettingsError};
+use crate::settings::{Settings, SettingsError, SettingsFiles};
+use crate::shutdown::watch_signals;
 use crate::store::{Adoption, Store};
 use crate::telemetry::start_logging;
 use crate::worker::Migrate;
@@ -52,43 +53,47 @@ fn run_to_end(arguments: Arguments) -> anyhow::Result<()> {
     result
 }
 
-/// Loads the settings, starts the log, does what is asked.
+/// Does what is asked.
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let settings = Settings::load(&arguments.settings_files())?;
+    let files = arguments.settings_files();
     match arguments.command {
         Command::Serve { no_migrate, .. } => {
+            // First of all: a worker that has hardly begun ends orderly too.
+            let signals = watch_signals();
+            let settings = Settings::load(&files)?;
             crash_point::arm()?;
             start_log(&settings)?;
             let migrate = if no_migrate { Migrate::Not } else { Migrate::First };
-            serve::run(&settings, migrate).await
+            serve::run(&settings, migrate, &signals).await
         }
         Command::Migrate { adopt, dry_run, .. } => {
-            start_log(&settings)?;
             let adoption = match (adopt, dry_run) {
                 (false, _) => None,
                 (true, false) => Some(Adoption::Real),
                 (true, true) => Some(Adoption::DryRun),
             };
-            migrate::run(&settings, adoption).await
+            migrate::run(&begin(&files)?, adoption).await
         }
-        Command::Config(command) => config::run(&settings, &command),
+        Command::Config(command) => config::run(&Settings::load(&files)?, &command),
         Command::Show { id, output, .. } => {
-            start_log(&settings)?;
-            show::run(&Store::new(settings.store_options()?)?, id, output).await
+            show::run(&Store::new(begin(&files)?.store_options()?)?, id, output).await
         }
-        Command::DeadLetters(command) => {
-            start_log(&settings)?;
-            dead_letters::run(&settings, command).await
-        }
-        Command::Events(command) => {
-            start_log(&settings)?;
-            events::run(&settings, command).await
-        }
-        // The demonstration has settings of its own, and speaks for itself.
+        Command::DeadLetters(command) => dead_letters::run(&begin(&files)?, command).await,
+        Command::Events(command) => events::run(&begin(&files)?, command).await,
+        // The demonstration has settings of its own, and speaks for itself; what is given and cannot
+        // be used is told of all the same.
         Command::Demo { transport_url, database_url } => {
+            Settings::load(&files)?;
             demo::run(transport_url, database_url).await
         }
     }
+}
+
+/// Loads the settings and starts the log.
+fn begin(files: &SettingsFiles) -> anyhow::Result<Settings> {
+    let settings = Settings::load(files)?;
+    start_log(&settings)?;
+    Ok(settings)
 }
 
 /// Starts the log, and says in it what the settings' reader noticed.
@@ -128,7 +133,6 @@ fn print(text: &str) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::SettingsFiles;
 
     #[test]
     fn settings_that_cannot_be_used_are_exit_code_2() {

@@ -1,7 +1,7 @@
 //! `serve`: runs the worker until it is told to end.
 
 use crate::settings::Settings;
-use crate::shutdown::watch_signals;
+use crate::shutdown::Signals;
 use crate::worker::{self, Brokers, Migrate, Telling};
 
 /// Serves until SIGTERM or SIGINT, then finishes what was taken.
@@ -9,10 +9,9 @@ use crate::worker::{self, Brokers, Migrate, Telling};
 /// # Errors
 /// Settings that cannot be used, an address in use, a database that must be adopted, or a second
 /// signal.
-pub async fn run(settings: &Settings, migrate: Migrate) -> anyhow::Result<()> {
-    let signals = watch_signals();
+pub async fn run(settings: &Settings, migrate: Migrate, signals: &Signals) -> anyhow::Result<()> {
     let brokers = Brokers::from_settings(settings)?;
-    let serving = worker::serve(settings, brokers, migrate, &signals, Telling::default());
+    let serving = worker::serve(settings, brokers, migrate, signals, Telling::default());
     tokio::select! {
         result = serving => result,
         () = signals.abort.cancelled() => {
