@@ -18,6 +18,8 @@ pub enum Part {
     Consumer,
     /// Notifications can be published; counts only once it was reported.
     Notifications,
+    /// The broker takes what is published; counts only once it was reported.
+    Publications,
     /// Batches are committed; counts only once it was reported.
     Commits,
     /// What time brings is done: early updates, Karbor's table; counts only once it was reported.
@@ -28,11 +30,12 @@ pub enum Part {
 
 impl Part {
     /// Every part.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Database,
         Self::Broker,
         Self::Consumer,
         Self::Notifications,
+        Self::Publications,
         Self::Commits,
         Self::Keeper,
         Self::Shutdown,
@@ -45,6 +48,7 @@ impl Part {
             Self::Broker => "broker",
             Self::Consumer => "consumer",
             Self::Notifications => "notifications",
+            Self::Publications => "publications",
             Self::Commits => "commits",
             Self::Keeper => "keeper",
             Self::Shutdown => "shutdown",

@@ -13,7 +13,7 @@ use super::settle::Settler;
 use crate::crash_point::{self, CrashPoint};
 use crate::http::Metrics;
 use crate::log_limit::LogLimit;
-use crate::outbox::publish_until_confirmed;
+use crate::outbox::{Refusals, publish_until_confirmed};
 use crate::rpc::{DeadLetter, Dispatched, Notifier, RpcError};
 use crate::transport::{DeliveryTag, Properties, Publisher};
 
@@ -64,6 +64,8 @@ pub struct DeadLetterOffice {
     pub queue: String,
     /// This worker's host.
     pub host: String,
+    /// Told of what the broker does not take.
+    pub refusals: Refusals,
     /// What is counted.
     pub metrics: Metrics,
 }
@@ -87,13 +89,11 @@ impl DeadLetterOffice {
         }
         self.metrics.count_dead_letter(error.class());
         let now = Utc::now();
-        publish_until_confirmed(self.letters.as_ref(), || vec![letter.message(&self.queue, now)])
-            .await;
+        let write = || vec![letter.message(&self.queue, now)];
+        publish_until_confirmed(self.letters.as_ref(), &self.refusals, write).await;
         crash_point::pass(CrashPoint::LetterConfirmed);
-        publish_until_confirmed(self.notifications.as_ref(), || {
-            self.notifier.dead_letter(&self.host, &letter, &self.queue, Utc::now())
-        })
-        .await;
+        let write = || self.notifier.dead_letter(&self.host, &letter, &self.queue, Utc::now());
+        publish_until_confirmed(self.notifications.as_ref(), &self.refusals, write).await;
         crash_point::pass(CrashPoint::LetterTold);
     }
 }

@@ -48,8 +48,8 @@ pub struct Keeper {
     pub notifications: Arc<dyn Transport>,
     /// Their names.
     pub notification_queues: Vec<String>,
-    /// What each broker must have.
-    pub topologies: Vec<(Arc<dyn Transport>, Topology)>,
+    /// What each broker must have; the bell is rung for a message that no queue takes.
+    pub topologies: Vec<(Arc<dyn Transport>, Topology, Bell)>,
     /// What `/readyz` says of the database.
     pub health: Health,
     /// What is counted.
@@ -117,8 +117,8 @@ pub async fn run(keeper: Keeper, ending: CancellationToken) {
         keeper.metrics,
         ending.clone(),
     ));
-    for (transport, declared) in keeper.topologies {
-        duties.spawn(topology::run(transport, declared, ending.clone()));
+    for (transport, declared, missing) in keeper.topologies {
+        duties.spawn(topology::run(transport, declared, missing, ending.clone()));
     }
     duties.spawn(readiness::run(keeper.store, keeper.health, ending));
     duties.close();

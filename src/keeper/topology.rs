@@ -8,22 +8,28 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
+use crate::bell::Bell;
 use crate::transport::{Topology, Transport, TransportError};
 
-/// How often it is looked for. What is sent there meanwhile is lost, so seconds; and a look costs the
+/// How often it is looked for, if no message is refused meanwhile. What is sent there meanwhile is lost, so seconds; and a look costs the
 /// broker a dozen questions.
 const EVERY: Duration = Duration::from_secs(10);
+
+/// Pause after a look: a flood of refused messages rings without end.
+const PAUSE: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(
     transport: Arc<dyn Transport>,
     topology: Topology,
+    missing: Bell,
     ending: CancellationToken,
 ) {
     let mut told = None;
     let looking = async {
         loop {
-            sleep(EVERY).await;
+            missing.wait(EVERY).await;
             note(transport.declare_missing(&topology).await, &mut told);
+            sleep(PAUSE).await;
         }
     };
     ending.run_until_cancelled(looking).await;

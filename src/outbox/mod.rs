@@ -8,14 +8,17 @@
 //! after the other. What is published is one number, the position; it is written with the next
 //! batch, or by the lease when none comes. `take_over` publishes what ended publishers left.
 //! The position never passes an event that the broker has not confirmed.
+//! `refusal` tells of what the broker does not take.
 
 mod lane;
 mod generation;
 mod feed;
 mod lease;
 mod send;
+mod refusal;
 mod take_over;
 
 pub use lane::Lane;
+pub use refusal::Refusals;
 pub use send::{Sink, publish_until_confirmed};
 pub use take_over::TakeOver;

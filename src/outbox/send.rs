@@ -6,6 +6,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use tracing::warn;
 
+use super::refusal::Refusals;
 use crate::backoff::Pauses;
 use crate::crash_point::{self, CrashPoint};
 use crate::domain::Event;
@@ -26,6 +27,8 @@ pub struct Sink {
     pub publisher: Arc<dyn Publisher>,
     /// Writes them.
     pub notifier: Arc<Notifier>,
+    /// Told of what the broker does not take.
+    pub refusals: Refusals,
 }
 
 impl Sink {
@@ -59,7 +62,8 @@ impl Sink {
 
     /// Publishes an event again until the broker has it.
     pub(super) async fn publish_again(&self, event: &Event) {
-        publish_until_confirmed(self.publisher.as_ref(), || self.notifier.event(event)).await;
+        let write = || self.notifier.event(event);
+        publish_until_confirmed(self.publisher.as_ref(), &self.refusals, write).await;
     }
 }
 
@@ -67,9 +71,11 @@ impl Sink {
 /// every attempt carries new `_unique_id`s.
 pub async fn publish_until_confirmed(
     publisher: &dyn Publisher,
+    refusals: &Refusals,
     write: impl Fn() -> Vec<Message> + Send,
 ) {
     let mut pauses = Pauses::default();
+    let mut watched = refusals.watch();
     loop {
         let mut failed = None;
         for message in write() {
@@ -83,6 +89,7 @@ pub async fn publish_until_confirmed(
         if error == PublishError::Lost {
             continue; // the next attempt waits for the next connection
         }
+        watched.refused(&error, &exchange, &key);
         if UNPUBLISHED.admits() {
             warn!(%error, exchange, routing_key = key, "a message is not published; trying again");
         }

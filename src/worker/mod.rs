@@ -25,7 +25,7 @@ use crate::cause::with_causes;
 use crate::http::{Connection, Health, Metrics, Part};
 use crate::intake::{BatchBounds, Committer, DeadLetterOffice};
 use crate::keeper::Keeper;
-use crate::outbox::{Lane, Sink, TakeOver};
+use crate::outbox::{Lane, Refusals, Sink, TakeOver};
 use crate::rpc::{Dispatcher, Notifier, Target};
 use crate::settings::Settings;
 use crate::shutdown::Signals;
@@ -101,10 +101,14 @@ async fn run(
     let watchers = TaskTracker::new();
     let given_up = last_wait::begin(store.clone(), draining.clone());
 
+    let (requests_lack, notifications_lack) = (Bell::default(), Bell::default());
+    let refusals =
+        Refusals::new(health.clone(), vec![requests_lack.clone(), notifications_lack.clone()]);
     let answers = brokers.requests.publisher("answers", target.topology());
     let sink = Sink {
         publisher: brokers.notifications.publisher("notifications", notifier.topology()),
         notifier: notifier.clone(),
+        refusals: refusals.clone(),
     };
     let lease = Duration::from_secs(settings.publisher.lease_s);
     let left_behind = Bell::default();
@@ -119,6 +123,7 @@ async fn run(
         notifier: notifier.clone(),
         queue: target.dead_letter_queue(),
         host: host.clone(),
+        refusals,
         metrics: metrics.clone(),
     };
     let dispatcher = Arc::new(Dispatcher::new(Arc::new(settings.aliases()?), settings.limits()));
@@ -144,8 +149,8 @@ async fn run(
             notifications: brokers.notifications.clone(),
             notification_queues: notifier.queue_names(),
             topologies: vec![
-                (brokers.requests.clone(), target.topology()),
-                (brokers.notifications.clone(), notifier.topology()),
+                (brokers.requests.clone(), target.topology(), requests_lack),
+                (brokers.notifications.clone(), notifier.topology(), notifications_lack),
             ],
             health: health.clone(),
             metrics: metrics.clone(),

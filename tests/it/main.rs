@@ -29,6 +29,7 @@ mod e2e_poison;
 mod e2e_process;
 mod e2e_python;
 mod e2e_reads;
+mod e2e_refusals;
 mod e2e_refused;
 mod e2e_replies;
 mod e2e_republish;

@@ -16,7 +16,7 @@ use super::arguments::Selection;
 use crate::cli::print;
 use crate::cli::show::Output;
 use crate::domain::Event;
-use crate::outbox::Sink;
+use crate::outbox::{Refusals, Sink};
 use crate::rpc::Notifier;
 use crate::settings::Settings;
 use crate::store::{EventSelection, Store};
@@ -62,6 +62,7 @@ pub(super) async fn run(
         Mode::Real => Some(Sink {
             publisher: brokers.notifications.publisher("republish", notifier.topology()),
             notifier,
+            refusals: Refusals::default(),
         }),
     };
     let mut report = Report { dry_run: mode == Mode::DryRun, ..Report::default() };

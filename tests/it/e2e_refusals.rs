@@ -1,0 +1,31 @@
+//! A queue that refuses what the worker publishes: `/readyz` says so for as long as it lasts.
+
+use rstest::rstest;
+use serde_json::json;
+
+use crate::harness::{Kind, Request, Stage, broker_control};
+
+#[rstest]
+#[case::a_dead_letter(|stage: &Stage| stage.dead_letter_queue())]
+#[case::its_notification(|stage: &Stage| stage.notification_queues()[2].clone())]
+#[tokio::test]
+async fn the_worker_is_not_ready_while_a_queue_refuses(#[case] full: fn(&Stage) -> String) {
+    let (stage, worker, _notifications) = Stage::with_worker(Kind::Sqlite).await;
+    let queue = full(&stage);
+    let (pattern, full) = (format!("^{queue}$"), r#"{"max-length":0,"overflow":"reject-publish"}"#);
+    broker_control(&["set_policy", "--apply-to", "queues", &queue, &pattern, full]).await;
+
+    let bad = [(); 3].map(|()| Request::new("update_resource_status", json!({})));
+    for bad in &bad {
+        stage.cast(bad).await;
+    }
+    let said = worker.not_ready().await;
+    assert!(said.contains("publications: ") && said.contains(&queue), "{said}");
+
+    broker_control(&["clear_policy", &queue]).await;
+    worker.ready().await;
+    let mut letters = stage.dead_letters().await;
+    for _ in bad {
+        letters.next("a letter").await;
+    }
+}
