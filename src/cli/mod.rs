@@ -11,6 +11,7 @@ pub mod show;
 mod age;
 mod table;
 
+use std::borrow::Cow;
 use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use clap::Parser as _;
 use tracing::{debug, warn};
 
 use crate::crash_point::{self, UnknownCrashPoint};
+use crate::domain::mask_passwords;
 use crate::settings::{Settings, SettingsError, SettingsFiles};
 use crate::shutdown::watch_signals;
 use crate::store::{Adoption, Store};
@@ -32,7 +34,11 @@ const LAST_CALLS: Duration = Duration::from_secs(1);
 
 /// The program: reads the command line, runs the command, turns an error into an exit code.
 pub fn main() -> ExitCode {
-    match run_to_end(Arguments::parse()) {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return refuse(&error),
+    };
+    match run_to_end(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Settings may be what is wrong, so there may be no log yet. Nobody can be told of an
@@ -41,6 +47,19 @@ pub fn main() -> ExitCode {
             ExitCode::from(exit_code(&error))
         }
     }
+}
+
+/// Says what clap says, which repeats arguments: one may be a URL with a password.
+fn refuse(error: &clap::Error) -> ExitCode {
+    let text = error.to_string();
+    if error.use_stderr()
+        && let Cow::Owned(masked) = mask_passwords(&text)
+    {
+        let _ = write!(std::io::stderr(), "{masked}");
+    } else {
+        let _ = error.print();
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }
 
 fn run_to_end(arguments: Arguments) -> anyhow::Result<()> {

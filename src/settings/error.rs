@@ -1,11 +1,12 @@
 //! What is wrong with the settings: each variant names the key, where it was set, and what would
-//! be accepted. Must never repeat a value, which may be a secret.
+//! be accepted. Must never repeat a value, which may be a secret; in the names and paths that are
+//! repeated passwords are masked, since a URL may stand where they belong.
 
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use crate::domain::BadAlias;
+use crate::domain::{BadAlias, mask_passwords};
 use crate::http::BadTokens;
 use crate::transport::url::UrlError;
 
@@ -39,21 +40,27 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("the default"),
-            Self::File(path) => write!(f, "file `{}`", path.display()),
-            Self::Variable(name) => write!(f, "environment variable `{name}`"),
+            Self::File(path) => write!(f, "file `{}`", masked(path.display())),
+            Self::Variable(name) => write!(f, "environment variable `{}`", masked(name)),
             Self::OsloFile(place) => {
                 let OsloPlace { path, line, section, option } = place.as_ref();
-                write!(f, "file `{}`, line {line}, `[{section}] {option}`", path.display())
+                let (path, section, option) =
+                    (masked(path.display()), masked(section), masked(option));
+                write!(f, "file `{path}`, line {line}, `[{section}] {option}`")
             }
         }
     }
+}
+
+fn masked(text: impl fmt::Display) -> String {
+    mask_passwords(&text.to_string()).into_owned()
 }
 
 /// Why the settings cannot be used. The operator must act; the process ends with exit code 2.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
     /// A `--config` or `--oslo-config` file, or one that a setting names, cannot be read.
-    #[error("cannot read `{}`, given by {given_by}", .path.display())]
+    #[error("cannot read `{}`, given by {}", masked(.path.display()), masked(.given_by))]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -64,7 +71,7 @@ pub enum SettingsError {
         source: io::Error,
     },
     /// A `--config` file is no TOML.
-    #[error("`{}`, line {line}, is not TOML: {reason}", .path.display())]
+    #[error("`{}`, line {line}, is not TOML: {}", masked(.path.display()), masked(.reason))]
     NotToml {
         /// The file.
         path: PathBuf,
@@ -74,7 +81,7 @@ pub enum SettingsError {
         reason: String,
     },
     /// An `--oslo-config` file that oslo.config would not read.
-    #[error("`{}`, line {line}, is not what oslo.config reads: {reason}", .path.display())]
+    #[error("`{}`, line {line}, is not what oslo.config reads: {reason}", masked(.path.display()))]
     NotOsloConfig {
         /// The file.
         path: PathBuf,
@@ -84,7 +91,7 @@ pub enum SettingsError {
         reason: &'static str,
     },
     /// A key that does not exist.
-    #[error("unknown setting `{key}` ({source_name}); {accepted}")]
+    #[error("unknown setting `{}` ({source_name}); {accepted}", masked(.key))]
     UnknownKey {
         /// As it was given.
         key: String,
@@ -104,7 +111,7 @@ pub enum SettingsError {
         accepted: String,
     },
     /// A broker's URL that cannot be read.
-    #[error("`{key}` ({source_name}): {reason}")]
+    #[error("`{key}` ({source_name}): {}", masked(.reason))]
     BadUrl {
         /// Which setting.
         key: &'static str,
@@ -114,7 +121,7 @@ pub enum SettingsError {
         reason: UrlError,
     },
     /// An alias that is none.
-    #[error("`statuses.aliases` ({source_name}): {reason}")]
+    #[error("`statuses.aliases` ({source_name}): {}", masked(.reason))]
     Alias {
         /// Where it was set.
         source_name: Source,
@@ -122,7 +129,7 @@ pub enum SettingsError {
         reason: BadAlias,
     },
     /// The file of tokens is none.
-    #[error("`{}`, given by `http.tokens_file`: {reason}", .path.display())]
+    #[error("`{}`, given by `http.tokens_file`: {reason}", masked(.path.display()))]
     Tokens {
         /// The file.
         path: PathBuf,

@@ -1,6 +1,7 @@
 //! The settings in force, as `config show` prints them: TOML that could be given back as a
 //! `--config` file but for its secrets, which are hidden.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
@@ -33,7 +34,7 @@ pub(super) fn to_toml(settings: &Gathered) -> String {
         }
         let value = match value.as_str() {
             Some(url) if SECRETS.contains(&name.as_str()) => hide_password(url).into(),
-            _ => value.clone(),
+            _ => masked(value),
         };
         push(&mut shown, format_args!("{key} = {value}"));
         push_source(&mut shown, &settings.source(&name));
@@ -50,7 +51,7 @@ fn push_aliases(shown: &mut String, settings: &Gathered, set: &toml::Value) {
     let set = set.as_table().into_iter().flat_map(toml::Table::keys);
     let set: BTreeSet<String> = set.map(|alias| alias.to_lowercase()).collect();
     for (alias, meaning) in aliases.entries() {
-        let key = toml::Value::from(alias);
+        let key = toml::Value::from(mask_passwords(alias).as_ref());
         push(shown, format_args!("{key} = \"{}\"", meaning.as_str()));
         let source = if set.contains(alias) { settings.source(ALIASES) } else { Source::Default };
         push_source(shown, &source);
@@ -66,6 +67,23 @@ fn push_source(shown: &mut String, source: &Source) {
 
 fn push(shown: &mut String, text: std::fmt::Arguments<'_>) {
     shown.write_fmt(text).expect("a String takes any text");
+}
+
+/// A URL may have been set where something else belongs.
+fn masked(value: &toml::Value) -> toml::Value {
+    let joined = |items: &Vec<toml::Value>| {
+        let texts: Option<Vec<_>> = items.iter().map(toml::Value::as_str).collect();
+        texts.map(|texts| texts.join(","))
+    };
+    match value {
+        toml::Value::String(text) => mask_passwords(text).as_ref().into(),
+        // A list in the environment is split at commas, and so was a URL of several hosts.
+        toml::Value::Array(items) => match joined(items).as_deref().map(mask_passwords) {
+            Some(Cow::Owned(masked)) => masked.split(',').collect::<Vec<_>>().into(),
+            _ => value.clone(),
+        },
+        _ => value.clone(),
+    }
 }
 
 /// All between the first `:` of the authority and the last `@` is hidden: a text that was meant as

@@ -56,14 +56,14 @@ impl Gathered {
         &self.details
     }
 
-    /// Adds a warning; it must hold no value that may be secret.
-    pub fn warn(&mut self, text: String) {
-        self.warnings.push(text);
+    /// Adds a warning; it must hold no value that may be secret. Names in it are anybody's.
+    pub fn warn(&mut self, text: &str) {
+        self.warnings.push(mask_passwords(text).into_owned());
     }
 
-    /// Adds a detail; it must hold no value that may be secret.
-    pub fn note(&mut self, text: String) {
-        self.details.push(text);
+    /// Adds a detail, under the same rule.
+    pub fn note(&mut self, text: &str) {
+        self.details.push(mask_passwords(text).into_owned());
     }
 
     /// Sets a value, with where it comes from.
@@ -118,15 +118,19 @@ pub(super) fn gather(
         let text = read_file(path, "--config")?;
         builder = builder.add_source(Layer::parse(&Source::File(path.clone()), &text)?);
     }
-    let mut warnings = Vec::new();
+    let mut misspelt = Vec::new();
     for (name, text) in environment {
         if let Some(rest) = name.strip_prefix(PREFIX) {
             builder = builder.add_source(Layer::of_variable(&name, rest, &text)?);
         }
-        warnings.extend(misspelt::warning(&name));
+        misspelt.extend(misspelt::warning(&name));
     }
     let merged = builder.build().expect("layers are tables in memory").cache;
-    Ok(Gathered { warnings, ..check(merged)? })
+    let mut gathered = check(merged)?;
+    for warning in &misspelt {
+        gathered.warn(warning);
+    }
+    Ok(gathered)
 }
 
 /// What one source says.
@@ -239,7 +243,7 @@ fn find_rule(section: &str, key: &str, value: &Value) -> Result<&'static Rule, S
             list
         });
     Err(SettingsError::UnknownKey {
-        key: mask_passwords(&format!("{section}.{key}")).into_owned(),
+        key: format!("{section}.{key}"),
         source_name: from_origin(value),
         accepted,
     })

@@ -285,6 +285,53 @@ fn no_secret_is_shown() {
 }
 
 #[test]
+fn a_password_of_a_url_that_stands_where_another_thing_belongs_is_hidden() {
+    const URL: &str = "rabbit://u:hidden@h/";
+    let path = || vec![PathBuf::from(URL)];
+    let own = SettingsFiles { config: path(), ..SettingsFiles::default() };
+    let oslo = SettingsFiles { oslo_config: path(), ..SettingsFiles::default() };
+    let unknown = "\"rabbit://u:hidden@h/\" = 1";
+    let errors = [
+        refusal(&[], &[("MESSAGING__TRANSPORT_URL_FILE", URL)]),
+        refusal(&[], &[("DATABASE__URL_FILE", URL)]),
+        refusal(&[], &[("NOTIFICATIONS__TRANSPORT_URL_FILE", URL)]),
+        refusal(&[], &[("DATABASE__URL", &format!("mysql://h/db?sslrootcert={URL}"))]),
+        refusal(&[], &[(URL, "")]),
+        refusal(&[], &[("STATUSES__ALIASES__rabbit://u:hidden@h/", "x")]),
+        refusal(&[], &[("MESSAGING__TRANSPORT_URL", "rabbit://h/?rabbit://u:hidden@h/=1")]),
+        refusal(&[&file(unknown)], &[]),
+        refusal(&[&file(&format!("{unknown}\n{unknown}"))], &[]),
+        Settings::from_sources(&own, []).unwrap_err().to_string(),
+        Settings::from_sources(&oslo, []).unwrap_err().to_string(),
+    ];
+    for error in errors {
+        assert!(!error.contains("hidden"), "{error}");
+    }
+
+    let list = "rabbit://u:hidden@h,v:hidden@i/,rabbit://w:hid,den@j";
+    let environment = [
+        ("MESSAGING__TOPIC", URL),
+        ("MESSAGING__SERVER", URL),
+        ("MESSAGING__CONTROL_EXCHANGE", URL),
+        ("MESSAGING__OBSERVE", list),
+        ("NOTIFICATIONS__TOPICS", list),
+        ("MESSAGING__SSL_CA_FILE", URL),
+        ("HTTP__TOKENS_FILE", URL),
+        ("STATUSES__ALIASES__rabbit://u:hidden@h/", "error"),
+    ];
+    let settings = load(&[], &environment).unwrap();
+    let shown = settings.show();
+    for line in [
+        "topic = \"rabbit://u:***@h/\"",
+        "topics = [\"rabbit://u:***@h\", \"v:***@i/\", \"rabbit://w:***@j\"]",
+        "\"rabbit://u:***@h/\" = \"error\"",
+    ] {
+        assert!(shown.contains(line), "`{line}` is not in\n{shown}");
+    }
+    assert!(!shown.contains("hidden") && !shown.contains("den@"), "{shown}");
+}
+
+#[test]
 fn what_is_shown_can_be_loaded_again() {
     let settings =
         load(&[], &[("NOTIFICATIONS__TOPICS", "a,b"), ("STATUSES__ALIASES__X", "error")]);

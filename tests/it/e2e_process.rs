@@ -98,6 +98,20 @@ async fn bad_usage_ends_with_code_2() {
     assert_eq!(stage.worker("w1").run(&["explode"]).await.status.code(), Some(2));
 }
 
+#[rstest]
+#[case::of_a_value(&["show", "http://u:hunter2@host"])]
+#[case::too_many(&["serve", "http://u:hunter2@host"])]
+#[case::of_an_option(&["serve", "--http://u:hunter2@host"])]
+#[case::of_a_command(&["http://u:hunter2@host"])]
+#[tokio::test]
+async fn bad_usage_is_told_without_a_password(#[case] arguments: &[&str]) {
+    let stage = Stage::new(Kind::Sqlite).await;
+    let output = stage.worker("w1").run(arguments).await;
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(said(&output).contains("http://u:***@host"), "{}", said(&output));
+    assert!(!said(&output).contains("hunter2"), "{}", said(&output));
+}
+
 #[tokio::test]
 async fn an_address_in_use_ends_with_code_1_and_is_named() {
     let stage = Stage::new(Kind::Sqlite).await;

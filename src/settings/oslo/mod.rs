@@ -42,8 +42,8 @@ pub(super) fn fill(settings: &mut Gathered, files: &[PathBuf]) -> Result<(), Set
             settings.set(option.key, value, source);
         } else if given.as_ref().ok() != settings.value(option.key) {
             let own = settings.source(option.key);
-            settings
-                .warn(format!("{source} says otherwise than `{}` ({own}), which wins", option.key));
+            let key = option.key;
+            settings.warn(&format!("{source} says otherwise than `{key}` ({own}), which wins"));
         }
     }
     warn_of_contradictions(settings, &conf);
@@ -89,7 +89,7 @@ fn read_value(settings: &mut Gathered, option: &OsloOption, text: &str, source: 
             let translated =
                 connection::translate(text).ok_or_else(|| connection::ACCEPTED.to_owned())?;
             for name in &translated.unread {
-                settings.note(format!("{source}: {} in its query is not read", show_name(name)));
+                settings.note(&format!("{source}: {} in its query is not read", show_name(name)));
             }
             translated.url
         }
@@ -111,7 +111,7 @@ fn read_drivers(
     };
     let choice = driver::choose(&drivers);
     for warning in choice.warnings {
-        settings.warn(format!("{source}: {warning}"));
+        settings.warn(&format!("{source}: {warning}"));
     }
     choice.driver.map(|driver| Ok(driver.into()))
 }
@@ -134,7 +134,7 @@ fn warn_of_contradictions(settings: &mut Gathered, conf: &OsloConf) {
         let Some(found) = conf.value(&[contradiction.name]) else { continue };
         let text = &found.assignment.value;
         if !text.is_empty() && read_flag(text) != Some(false) {
-            settings.warn(format!("{}: {}", found.source(), contradiction.instead));
+            settings.warn(&format!("{}: {}", found.source(), contradiction.instead));
         }
     }
 }
@@ -149,7 +149,7 @@ fn warn_of_verification(settings: &mut Gathered) {
         && is_set("messaging.ssl_verify")
         && settings.text("messaging.ssl_ca_file").is_empty()
     {
-        settings.warn(format!(
+        settings.warn(&format!(
             "{source}: without `ssl_ca_file` oslo.messaging does not verify the broker, and this \
              worker does, by the system's certificates; set `messaging.ssl_ca_file`, or \
              `messaging.ssl_verify` to false"
@@ -173,7 +173,7 @@ fn note_unread(settings: &mut Gathered, conf: &OsloConf) {
         })
         .collect();
     for text in unread {
-        settings.note(text);
+        settings.note(&text);
     }
 }
 
