@@ -127,7 +127,8 @@ impl<'a> DeadLetter<'a> {
     }
 
     fn kept_properties(&self, now: DateTime<Utc>) -> Properties {
-        let mut headers = without_secrets(&self.properties.headers);
+        let sent = without_secrets(self.properties);
+        let mut headers = sent.headers;
         headers.retain(|name, _| !BROKERS_HEADERS.contains(&name.as_str()));
         if size_of_headers(&headers) > SENT_HEADERS_BYTES {
             headers.clear();
@@ -152,7 +153,7 @@ impl<'a> DeadLetter<'a> {
             message_id: Some(self.message_id.to_string()),
             user_id: None,
             headers,
-            ..self.properties.clone()
+            ..sent
         }
     }
 }
@@ -246,6 +247,28 @@ mod tests {
         let body = String::from_utf8(message.body).unwrap();
         assert!(!body.contains("SECRET-TOKEN") && !body.contains("password"));
         assert!(body.contains("dcb20606-ad71-40a3-80e4-ef0fafdad0c3"));
+    }
+
+    #[test]
+    fn its_properties_keep_no_secret() {
+        const SECRET: &str = r#"{"restore_auth": "TOK"}"#;
+        let text = || Some(SECRET.to_owned());
+        let properties = Properties {
+            content_type: text(),
+            content_encoding: text(),
+            correlation_id: text(),
+            reply_to: text(),
+            kind: text(),
+            app_id: text(),
+            headers: [(SECRET.to_owned(), HeaderValue::Integer(7))].into(),
+            ..Properties::oslo()
+        };
+        let (dispatched, error) = (dispatched("u", true), RpcError::InternalError(String::new()));
+        let kept = letter(&properties, b"{}", &dispatched, &error)
+            .message("q", DateTime::UNIX_EPOCH)
+            .properties;
+        assert!(!format!("{kept:?}").contains("TOK"), "{kept:?}");
+        assert_eq!(kept.headers[r#"{"***"#], HeaderValue::Integer(7));
     }
 
     #[test]

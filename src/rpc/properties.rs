@@ -8,12 +8,30 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::transport::{HeaderValue, Properties};
-use crate::wire::{dumps, is_secret, loads, redact_entry};
+use crate::wire::{dumps, is_secret, loads, redact_entry, without_values};
 
-/// A sender's headers without the secrets that a body must not keep either.
-pub fn without_secrets(headers: &BTreeMap<String, HeaderValue>) -> BTreeMap<String, HeaderValue> {
-    let entry = |(name, value): (&String, _)| (name.clone(), redacted(name, value));
-    headers.iter().map(entry).collect()
+/// A sender's properties without the secrets that a body must not keep either.
+pub fn without_secrets(properties: &Properties) -> Properties {
+    // AMQP's short strings: cut, since JSON written anew may be longer than it came.
+    let text =
+        |text: &Option<String>| text.as_deref().map(|text| without_values(text).into_owned());
+    Properties {
+        content_type: text(&properties.content_type),
+        content_encoding: text(&properties.content_encoding),
+        correlation_id: text(&properties.correlation_id),
+        reply_to: text(&properties.reply_to),
+        message_id: text(&properties.message_id),
+        kind: text(&properties.kind),
+        app_id: text(&properties.app_id),
+        headers: redacted_table(&properties.headers),
+        ..properties.clone()
+    }
+}
+
+fn redacted_table(table: &BTreeMap<String, HeaderValue>) -> BTreeMap<String, HeaderValue> {
+    let entry =
+        |(name, value): (&String, _)| (without_values(name).into_owned(), redacted(name, value));
+    table.iter().map(entry).collect()
 }
 
 fn redacted(name: &str, value: &HeaderValue) -> HeaderValue {
@@ -29,13 +47,14 @@ fn redacted(name: &str, value: &HeaderValue) -> HeaderValue {
         HeaderValue::Array(items) => {
             HeaderValue::Array(items.iter().map(|item| redacted("", item)).collect())
         }
-        HeaderValue::Table(table) => HeaderValue::Table(without_secrets(table)),
+        HeaderValue::Table(table) => HeaderValue::Table(redacted_table(table)),
         other => other.clone(),
     }
 }
 
-/// The properties as a JSON object; absent ones are left out, and the headers' secrets are none.
+/// The properties as a JSON object, without secrets; absent ones are left out.
 pub fn properties_to_json(properties: &Properties) -> String {
+    let properties = without_secrets(properties);
     let mut keys = Map::new();
     let mut put = |key: &str, value: Option<Value>| {
         if let Some(value) = value {
@@ -56,8 +75,8 @@ pub fn properties_to_json(properties: &Properties) -> String {
     put("user_id", text(&properties.user_id));
     put("app_id", text(&properties.app_id));
     if !properties.headers.is_empty() {
-        let headers = without_secrets(&properties.headers);
-        let headers = headers.iter().map(|(name, value)| (name.clone(), header_to_json(value)));
+        let headers = properties.headers.iter();
+        let headers = headers.map(|(name, value)| (name.clone(), header_to_json(value)));
         put("headers", Some(Value::Object(headers.collect())));
     }
     dumps(&keys)
@@ -174,6 +193,41 @@ mod tests {
             assert!(text.is_ascii());
             assert_eq!(properties_from_json(&text), properties);
         }
+    }
+
+    #[test]
+    fn no_name_and_no_text_of_a_property_keeps_a_secret() {
+        let told = |text: &str| Some(text.to_owned());
+        let inner = [("restore_auth=TOK".to_owned(), HeaderValue::Integer(1))].into();
+        let sent = Properties {
+            content_type: told("restore_auth=TOK"),
+            content_encoding: told("utf-8; _context_auth_token: TOK"),
+            correlation_id: told(r#"{"restore_auth": "TOK"}"#),
+            reply_to: told(r#"reply_1 {"restore\u005fauth":1}"#),
+            message_id: told("<restore_auth>TOK"),
+            kind: told("my_restore_auth = TOK"),
+            app_id: told("restore_auth='TOK'"),
+            headers: [
+                (r#"{"restore_auth": "TOK"}"#.to_owned(), HeaderValue::from("x")),
+                ("restore_auth=TOK".to_owned(), HeaderValue::Void),
+                ("list".to_owned(), HeaderValue::Array(vec![HeaderValue::Table(inner)])),
+            ]
+            .into(),
+            ..Properties::default()
+        };
+        let kept = without_secrets(&sent);
+        assert!(!format!("{kept:?}").contains("TOK"), "{kept:?}");
+        assert_eq!(kept.correlation_id.as_deref(), Some(r#"{"***"#));
+        assert_eq!(kept.reply_to.as_deref(), Some(r#"reply_1 {"***"#));
+        assert_eq!(kept.headers[r#"{"***"#], HeaderValue::from("x"));
+        assert_eq!(properties_from_json(&properties_to_json(&sent)), kept);
+
+        let plain = Properties {
+            correlation_id: told(r#"{ "a": 1.50 , "restore_auths": 2}"#),
+            kind: told("restore_auth"),
+            ..Properties::oslo()
+        };
+        assert_eq!(without_secrets(&plain), plain);
     }
 
     #[test]

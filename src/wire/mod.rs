@@ -26,7 +26,7 @@ pub(crate) use json::{dumps, loads};
 pub(crate) use kept::{open_kept, shown_body, without_caller};
 pub(crate) use notification::{Notification, NotificationFormat};
 pub(crate) use redact::{
-    is_secret, null_entry, redact_body, redact_entry, sha256_hex, without_body,
+    is_secret, null_entry, redact_body, redact_entry, sha256_hex, without_body, without_values,
 };
 pub(crate) use reply::{Reply, fresh_unique_id};
 pub(crate) use request::{
