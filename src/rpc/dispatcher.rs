@@ -122,9 +122,9 @@ impl Dispatcher {
             sender: Sender {
                 project_id: context.project_id,
                 is_admin: context.is_admin,
-                user_id: context.user_id.map(hide),
-                request_id: context.request_id.map(hide),
-                global_request_id: context.global_request_id.map(hide),
+                user_id: context.user_id,
+                request_id: context.request_id,
+                global_request_id: context.global_request_id,
             },
             caller,
             action,

@@ -7,7 +7,9 @@
 use serde_json::{Map, Value};
 
 use crate::domain::{Limits, clean_name, clean_reason};
-use crate::wire::{CONTEXT_KEYS, null_entry, open, redact_entry, seal, without_body};
+use crate::wire::{
+    CONTEXT_KEYS, cut_context, null_entry, open, redact_entry, seal, without_body, without_values,
+};
 
 /// The form in which a cast may rest, for a body that dispatches to a command that may wait; of
 /// another body only what a dead letter would keep of one that does not parse. ASCII, so that any
@@ -16,6 +18,10 @@ pub fn resting_body(body: &[u8], limits: &Limits) -> String {
     let Ok(mut message) = open(body) else {
         return without_body(body);
     };
+    cut_context(&mut message);
+    if let Some(Value::String(id)) = message.get_mut("_unique_id") {
+        *id = without_values(id).into_owned();
+    }
     for (key, value) in &mut message {
         match value {
             Value::Object(args) if key == "args" => clean_texts(args, limits),
@@ -105,6 +111,30 @@ mod tests {
             let rest = resting_body(body.as_bytes(), &limits);
             assert!(!rest.contains("SECRET"), "{rest}");
             assert!(rest.is_ascii());
+            assert_eq!(dispatcher.dispatch(rest.as_bytes()), sent);
+            assert_eq!(resting_body(rest.as_bytes(), &limits), rest);
+        }
+    }
+
+    #[test]
+    fn the_ids_of_a_context_rest_without_the_secrets_that_are_read_of_none() {
+        let limits = Limits::default();
+        let dispatcher = Dispatcher::new(Arc::new(AliasTable::default()), limits);
+        for secret in [
+            r#"{ "a": 1, "restore_auth": "TOK"}"#,
+            "restore\u{0}_auth=TOK",
+            "http://u:p@h \u{202e}_context_auth_token: TOK",
+        ] {
+            let body = dumps(&json!({
+                "method": "expect_resources", "version": "1.1", "_unique_id": "restore_auth=TOK",
+                "args": {"restore_id": "f30fe76e-4715-4cf8-aff3-13deea7170c3", "resources": []},
+                "_context_user_id": secret, "_context_user": secret,
+                "_context_request_id": secret, "_context_global_request_id": secret,
+                "_context_project_id": secret, "_context_is_admin": true,
+            }));
+            let sent = dispatcher.dispatch(body.as_bytes());
+            let rest = resting_body(body.as_bytes(), &limits);
+            assert!(!rest.contains("TOK"), "{rest}");
             assert_eq!(dispatcher.dispatch(rest.as_bytes()), sent);
             assert_eq!(resting_body(rest.as_bytes(), &limits), rest);
         }

@@ -13,7 +13,7 @@ use crate::domain::{Counts, Event, EventType, Subject, mask_passwords};
 use crate::transport::{
     Binding, Exchange, ExchangeKind, Message, Properties, Queue, QueueType, Topology,
 };
-use crate::wire::{Context, Notification, NotificationFormat};
+use crate::wire::{Context, Notification, NotificationFormat, told_text};
 
 /// `[oslo_messaging_notifications] driver`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
@@ -158,7 +158,7 @@ impl Notifier {
             timestamp: now,
             context: Some(Context {
                 user_id: sender.user_id.clone(),
-                project_id: sender.project_id.clone(),
+                project_id: sender.project_id.as_deref().and_then(told_text),
                 is_admin: false,
                 request_id: sender.request_id.clone(),
                 global_request_id: sender.global_request_id.clone(),

@@ -30,7 +30,7 @@ pub(crate) use redact::{
 };
 pub(crate) use reply::{Reply, fresh_unique_id};
 pub(crate) use request::{
-    CONTEXT_KEYS, Context, Invocation, read_call, read_context, read_invocation, read_method,
-    read_unique_id, show_value, shown,
+    CONTEXT_KEYS, Context, Invocation, cut_context, read_call, read_context, read_invocation,
+    read_method, read_unique_id, show_value, shown, told_text,
 };
 pub(crate) use versioned_object::data_of_object;

@@ -5,6 +5,7 @@
 //! hide a good one: a caller can be answered although the rest is wrong. Of the context only
 //! what is asked for is read; the token is not.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -12,6 +13,7 @@ use serde_json::{Map, Value};
 use super::envelope::Malformed;
 use super::json;
 use super::redact::without_values;
+use crate::domain::mask_passwords;
 use crate::formatting::is_formatting;
 
 /// AMQP's limit of a routing key, and what texts of a request are cut to before they are shown.
@@ -99,9 +101,11 @@ fn read_timeout(value: &Value) -> Option<Duration> {
         .flatten()
 }
 
+const PROJECT_KEY: &str = "_context_project_id";
+
 /// What of a context is read.
 pub(crate) const CONTEXT_KEYS: [&str; 6] = [
-    "_context_project_id",
+    PROJECT_KEY,
     "_context_is_admin",
     "_context_user_id",
     "_context_user",
@@ -111,15 +115,41 @@ pub(crate) const CONTEXT_KEYS: [&str; 6] = [
 
 /// Who asks, by [`CONTEXT_KEYS`]. A key that is missing or not a text reads as none; admin is exactly true.
 pub(crate) fn read_context(message: &Map<String, Value>) -> Context {
-    let text = |key: &str| message.get(key).and_then(Value::as_str).and_then(short_text);
+    let sent = |key: &str| message.get(key).and_then(Value::as_str);
+    let text = |key: &str| sent(key).and_then(told_text);
+    let is_admin = is_admin(message);
     Context {
-        project_id: text("_context_project_id"),
-        is_admin: message.get("_context_is_admin") == Some(&Value::Bool(true)),
+        // An admin's is only told of, another's is compared.
+        project_id: match sent(PROJECT_KEY) {
+            Some(id) if !is_admin => short_text(id),
+            id => id.and_then(told_text),
+        },
+        is_admin,
         // Karbor's context has both; oslo.context's own has only the second.
         user_id: text("_context_user_id").or_else(|| text("_context_user")),
         request_id: text("_context_request_id"),
         global_request_id: text("_context_global_request_id"),
     }
+}
+
+/// The context as it may rest: what [`read_context`] tells of is cut where it gives a secret a
+/// value, so that it reads the same.
+pub(crate) fn cut_context(message: &mut Map<String, Value>) {
+    let is_compared = !is_admin(message);
+    for key in CONTEXT_KEYS {
+        if key == PROJECT_KEY && is_compared {
+            continue;
+        }
+        if let Some(Value::String(text)) = message.get_mut(key)
+            && let Cow::Owned(cut) = without_values(&without_formatting(text))
+        {
+            *text = cut;
+        }
+    }
+}
+
+fn is_admin(message: &Map<String, Value>) -> bool {
+    message.get("_context_is_admin") == Some(&Value::Bool(true))
 }
 
 /// What is called; takes the arguments out of the message.
@@ -167,9 +197,19 @@ fn decisive(text: &str) -> &str {
     text[cut..].find([',', '{', '}']).map_or(text, |sign| &text[..=cut + sign])
 }
 
+/// An id of a context as a log, an event and a notification may tell it. Hidden first and then made
+/// short: no half of a secret may remain, and a table takes no more characters.
+pub(crate) fn told_text(text: &str) -> Option<String> {
+    short_text(&mask_passwords(&without_values(&without_formatting(text))))
+}
+
 fn short_text(text: &str) -> Option<String> {
     let text: String = text.chars().filter(|c| !is_formatting(*c)).take(SHORT_TEXT).collect();
     (!text.is_empty()).then_some(text)
+}
+
+fn without_formatting(text: &str) -> String {
+    text.chars().filter(|c| !is_formatting(*c)).collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Nothing that a request's context or a restore's arguments hide is ever repeated.
 
 use lapin::BasicProperties;
+use rstest::rstest;
 use serde_json::json;
 
 use crate::harness::{Kind, Request, SECRETS, Stage, new_id};
@@ -60,26 +61,31 @@ async fn no_secret_reaches_log_notification_failure_or_dead_letter_even_at_trace
     }
 }
 
+#[rstest]
+#[case::of_a_url("http://u:hunter2@host/", "http://u:***@host/")]
+#[case::of_a_context(r#"{"restore_auth": "hunter2"}"#, r#"{"***"#)]
 #[tokio::test]
-async fn names_that_errors_and_notifications_repeat_are_masked_like_reasons() {
-    const NAME: &str = "http://u:hunter2@host/";
+async fn names_that_errors_and_notifications_repeat_are_masked_like_reasons(
+    #[case] name: &str,
+    #[case] masked: &str,
+) {
     let stage = Stage::new(Kind::Sqlite).await;
     let worker = stage.worker("w1").set("LOG__FILTER", "trace").start().await;
     let mut notifications = stage.notifications().await;
     let mut dead_letters = stage.dead_letters().await;
     let restore_id = stage.record_restore().await;
     let named = |request: Request| {
-        let ids = ["_context_request_id", "_context_user_id", "_context_global_request_id"];
-        ids.into_iter().fold(request, |request, key| request.with(key, NAME))
+        let ids = ["request_id", "user_id", "global_request_id", "project_id"];
+        ids.into_iter().fold(request, |request, id| request.with(&format!("_context_{id}"), name))
     };
     let update = || Request::resource(&restore_id, "volume-1", "available", None);
 
     let mut shown = Vec::new();
     for bad in [
-        Request::new(&format!("explode {NAME}"), json!({})),
-        update().with_arg(NAME, "red"),
-        update().with("version", NAME),
-        update().with("namespace", NAME),
+        Request::new(&format!("explode {name}"), json!({})),
+        update().with_arg(name, "red"),
+        update().with("version", name),
+        update().with("namespace", name),
     ] {
         let failure = stage.call(named(bad.clone())).await.failure().to_string();
         shown.push(("failure", failure));
@@ -89,10 +95,10 @@ async fn names_that_errors_and_notifications_repeat_are_masked_like_reasons() {
     }
     stage.call(named(update())).await;
     let seen = notifications.until("six notifications", |all| all.len() == 6).await;
-    for (place, id) in [("_context_user_id", "user"), ("_context_request_id", "request")] {
-        let last = seen.iter().find(|one| one.message["payload"]["resource_id"] == "volume-1");
-        let last = &last.expect("the update that was good").message;
-        assert_eq!(last[place], "http://u:***@host/", "the {id} of its context");
+    let last = seen.iter().find(|one| one.message["payload"]["resource_id"] == "volume-1");
+    let last = &last.expect("the update that was good").message;
+    for id in ["request_id", "user_id", "global_request_id", "project_id"] {
+        assert_eq!(last[format!("_context_{id}")], masked, "the {id} of its context");
     }
     shown.extend(seen.iter().map(|one| ("notification", one.message.to_string())));
     shown.push(("log", worker.log()));

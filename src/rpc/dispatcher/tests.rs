@@ -430,6 +430,39 @@ fn no_error_repeats_a_secret() {
     }
 }
 
+#[test]
+fn no_id_of_a_context_repeats_a_secret() {
+    let text = json!("r\u{202e}\u{0}estore_auth=TOK");
+    let of = |is_admin: bool| {
+        dispatch(&json!({
+            "method": "x", "_context_user_id": {"restore_auth": "TOK"}, "_context_user": text,
+            "_context_request_id": format!("{{'{}', restore_auth: TOK", "é".repeat(200)),
+            "_context_global_request_id": format!("{}restore_auth=TOK", "é".repeat(250)),
+            "_context_project_id": text, "_context_is_admin": is_admin,
+        }))
+        .sender
+    };
+    let admin = of(true);
+    assert!(!format!("{admin:?}").contains("TOK"), "{admin:?}");
+    assert_eq!(admin.user_id.as_deref(), Some("***"));
+    // The tenant rule compares the whole of it; an admin's is only told of.
+    assert_eq!(
+        of(false),
+        Sender { project_id: Some("restore_auth=TOK".to_owned()), is_admin: false, ..admin }
+    );
+}
+
+#[test]
+fn an_id_of_a_context_is_short_and_holds_no_half_of_a_password() {
+    for text in [format!("{}http://u:TOKEN@h", "é".repeat(241)), "http://u:@h ".repeat(30)] {
+        let message = json!({"method": "x", "_context_user_id": text, "_context_request_id": text});
+        let sender = dispatch(&message).sender;
+        let id = sender.user_id.unwrap();
+        assert!(!id.contains("TOK") && id.chars().count() == 255, "{id}");
+        assert_eq!(sender.request_id, Some(id));
+    }
+}
+
 proptest! {
     #[test]
     fn dispatching_never_panics(body in any::<Vec<u8>>()) {

@@ -116,6 +116,29 @@ fn a_resources_event_is_told_with_its_key_and_source() {
 }
 
 #[test]
+fn a_dead_letter_is_told_without_the_secrets_in_its_senders_project() {
+    let sender = Sender {
+        project_id: Some(r#"http://u:TOK@h {"restore_auth": "TOK"}"#.to_owned()),
+        ..Sender::default()
+    };
+    let (properties, error) = (Properties::default(), RpcError::InternalError(String::new()));
+    let letter = DeadLetter {
+        queue: "q",
+        properties: &properties,
+        body: b"{}",
+        unique_id: "u",
+        message_id: uuid::Uuid::nil(),
+        method: None,
+        sender: &sender,
+        error: &error,
+    };
+    let notifier = Notifier::new(settings(NotifierDriver::Messaging));
+    let messages = notifier.dead_letter("h", &letter, "q.dead-letter", DateTime::UNIX_EPOCH);
+    let bare: Value = serde_json::from_slice(&messages[0].body).unwrap();
+    assert_eq!(bare["_context_project_id"], r#"http://u:***@h {"***"#);
+}
+
+#[test]
 fn each_event_type_has_its_priority() {
     for event_type in EventType::ALL {
         let name = event_type.as_str();
