@@ -8,10 +8,14 @@ use serde_json::{Map, Value};
 use super::envelope::{MESSAGE_KEY, VERSION_KEY, open};
 use super::json;
 use super::redact::redact_entry;
+use super::spelt::Spelt;
 use crate::domain::{clean_name, mask_passwords};
 
 /// What makes a message a call (`oslo_messaging/_drivers/amqpdriver.py`, `_send`).
 const CALLERS_KEYS: [&str; 3] = ["_msg_id", "_reply_q", "_timeout"];
+
+/// A restore's, which may hold passwords under any name.
+const PARAMETERS: &str = "parameters";
 
 /// What is put for a value that is not shown.
 const MASK: &str = "***";
@@ -56,12 +60,15 @@ fn remove_caller(message: &mut Map<String, Value>) -> Option<()> {
 }
 
 /// What a reader may see of a kept body: its message, or its digest, with `parameters` and every
-/// value that oslo.utils' `mask_password` knows by its key as `***`, texts cleaned like reasons.
+/// value that oslo.utils' `mask_password` knows by its key as `***`, texts cleaned like reasons. In
+/// JSON within a text `parameters` are hidden too; a text that is none and gives them a value ends
+/// there.
 pub(crate) fn shown_body(body: &[u8]) -> Value {
     let mut shown = match open(body) {
         Ok(message) => Value::Object(message),
         Err(_) => Value::String(String::from_utf8_lossy(body).into_owned()),
     };
+    redact_entry("", &mut shown);
     clean(&mut shown);
     shown
 }
@@ -72,28 +79,54 @@ fn clean(value: &mut Value) {
             *map = std::mem::take(map)
                 .into_iter()
                 .map(|(key, mut value)| {
-                    redact_entry(&key, &mut value);
-                    if is_hidden(&key) && !value.is_null() {
+                    let name = cleaned(&key);
+                    if (is_hidden(&key) || is_hidden(&name)) && !value.is_null() {
                         value = Value::from(MASK);
                     }
                     clean(&mut value);
-                    (clean_name(&key).unwrap_or_default(), value)
+                    (name, value)
                 })
                 .collect();
         }
         Value::Array(items) => items.iter_mut().for_each(clean),
-        Value::String(text) => *text = clean_name(text).unwrap_or_default(),
+        Value::String(text) => *text = cleaned(text),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
+fn cleaned(text: &str) -> String {
+    let text = clean_name(text).unwrap_or_default();
+    let spelt = Spelt::of(&text);
+    if !spelt.bytes.windows(PARAMETERS.len()).any(ends_with_parameters) {
+        return text;
+    }
+    match json::loads(&text) {
+        Ok(mut inner @ (Value::Object(_) | Value::Array(_) | Value::String(_))) => {
+            clean(&mut inner);
+            json::dumps_compact(&inner)
+        }
+        _ => match spelt.first_value(ends_with_parameters) {
+            Some(at) => format!("{}{MASK}", &text[..at]),
+            None => text,
+        },
+    }
+}
+
+/// In any case: a log or another service may have written it so.
+fn ends_with_parameters(word: &[u8]) -> bool {
+    let at = word.len().saturating_sub(PARAMETERS.len());
+    word[at..].eq_ignore_ascii_case(PARAMETERS.as_bytes())
+}
+
 fn is_hidden(key: &str) -> bool {
     let assigned = format!("'{key}': 'value'");
-    key == "parameters" || mask_passwords(&assigned) != assigned
+    key.eq_ignore_ascii_case(PARAMETERS) || mask_passwords(&assigned) != assigned
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::wire::{redact_body, samples, without_body};
 
@@ -132,5 +165,47 @@ mod tests {
         assert_eq!(shown["args"]["restore"]["karbor_object.data"]["id"], "1");
         assert_eq!(shown["args"]["reason"], "ab http://u:***@h password=***");
         assert_eq!(shown["args"]["restore_auth"], Value::Null);
+    }
+
+    #[test]
+    fn parameters_are_hidden_in_texts_and_in_any_case() {
+        let object = r#"{"restore": {"parameters": {"a": "HIDDEN"}, "id": "1"}}"#;
+        let once = Value::from(object).to_string();
+        let twice = Value::from(once.as_str()).to_string();
+        for (body, shown) in [
+            (
+                format!(r#"{{"args": {once}}}"#),
+                json!({"args": r#"{"restore":{"parameters":"***","id":"1"}}"#}),
+            ),
+            (
+                format!(r#"{{"args": {twice}}}"#),
+                json!({"args": r#""{\"restore\":{\"parameters\":\"***\",\"id\":\"1\"}}""#}),
+            ),
+            (once, json!(r#""{\"restore\":{\"parameters\":\"***\",\"id\":\"1\"}}""#)),
+            (
+                r#"{"PARAMETERS": {"a": "HIDDEN"}, "Parameters": ["HIDDEN"]}"#.to_owned(),
+                json!({"PARAMETERS": "***", "Parameters": "***"}),
+            ),
+            (
+                r#"{"a": "{\"p\u0061rameters\": \"HIDDEN\", \"parameters\": null}"}"#.to_owned(),
+                json!({"a": r#"{"parameters":null}"#}),
+            ),
+            (
+                r#"{"a": "Restore(id=1, Parameters={'a': 'HIDDEN'})"}"#.to_owned(),
+                json!({"a": "Restore(id=1, ***"}),
+            ),
+            (
+                r#"{"{'id': 1, u'parameters': {'a': 'HIDDEN'}}": 1}"#.to_owned(),
+                json!({"{'id': 1, u'***": 1}),
+            ),
+        ] {
+            assert_eq!(shown_body(body.as_bytes()), shown, "{body}");
+        }
+        for kept in [
+            json!({"a": "{ \"id\":1.50 }", "b": "no parameters were given", "parameters": null}),
+            json!({"c": "\"parameters\"", "d": 1}),
+        ] {
+            assert_eq!(shown_body(kept.to_string().as_bytes()), kept);
+        }
     }
 }

@@ -149,43 +149,21 @@ pub(crate) fn without_values(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Where a word begins that ends with one of the names and has a value behind it (`name: x`,
-/// `'name'='x'`, `<name>x`), escaped or not. A name alone is no secret.
+/// Where a word begins that ends with one of the names and has a value behind it, escaped or not.
+/// A name alone is no secret.
 fn first_value(text: &str) -> Option<usize> {
     if !may_name_a_secret(text) {
         return None;
     }
-    let Spelt { bytes, origins } = Spelt::of(text);
-    let mut at = 0;
-    while at < bytes.len() {
-        let is_in_name = |byte: &&u8| byte.is_ascii_alphabetic() || **byte == b'_';
-        let end = at + bytes[at..].iter().take_while(is_in_name).count();
-        let word = &bytes[at..end];
-        if SECRETS.iter().any(|secret| word.ends_with(secret.as_bytes()))
-            && has_value(&bytes[end..])
-        {
-            return Some(origins[at]);
-        }
-        at = end.max(at + 1);
-    }
-    None
+    let names_a_secret =
+        |word: &[u8]| SECRETS.iter().any(|secret| word.ends_with(secret.as_bytes()));
+    Spelt::of(text).first_value(names_a_secret)
 }
 
 /// Most texts are told by a look: an escape is never shorter than what it stands for.
 fn may_name_a_secret(text: &str) -> bool {
     text.len() > SHORTEST_SECRET
         && ["_auth", "_catalog", "\\u00"].iter().any(|sign| text.contains(sign))
-}
-
-/// Whether a name before this is given a value: white space may stand between, escaped or not.
-fn has_value(mut rest: &[u8]) -> bool {
-    loop {
-        rest = match rest {
-            [b'\\', b'n' | b'r' | b't', rest @ ..]
-            | [b'\\' | b'"' | b'\'' | b']' | b' ' | b'\t' | b'\n' | b'\r', rest @ ..] => rest,
-            _ => return matches!(rest.first(), Some(b':' | b'=' | b'>')),
-        }
-    }
 }
 
 /// Whether one of the names stands in a text, escaped or not.

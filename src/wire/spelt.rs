@@ -32,9 +32,35 @@ impl Spelt {
         spelt
     }
 
+    /// Where a word begins, in the text as it came, that `is_name` takes and that has a value behind
+    /// it: `name: x`, `'name'='x'`, `<name>x`.
+    pub(super) fn first_value(&self, is_name: impl Fn(&[u8]) -> bool) -> Option<usize> {
+        let mut at = 0;
+        while at < self.bytes.len() {
+            let is_in_name = |byte: &&u8| byte.is_ascii_alphabetic() || **byte == b'_';
+            let end = at + self.bytes[at..].iter().take_while(is_in_name).count();
+            if is_name(&self.bytes[at..end]) && has_value(&self.bytes[end..]) {
+                return Some(self.origins[at]);
+            }
+            at = end.max(at + 1);
+        }
+        None
+    }
+
     /// Whether `word` stands in it.
     pub(super) fn contains(&self, word: &str) -> bool {
         self.bytes.windows(word.len()).any(|window| window == word.as_bytes())
+    }
+}
+
+/// Whether a name before this is given a value: white space may stand between, escaped or not.
+fn has_value(mut rest: &[u8]) -> bool {
+    loop {
+        rest = match rest {
+            [b'\\', b'n' | b'r' | b't', rest @ ..]
+            | [b'\\' | b'"' | b'\'' | b']' | b' ' | b'\t' | b'\n' | b'\r', rest @ ..] => rest,
+            _ => return matches!(rest.first(), Some(b':' | b'=' | b'>')),
+        }
     }
 }
 
