@@ -129,6 +129,26 @@ async fn letters_are_listed_and_shown_and_stay_where_they_are() {
 }
 
 #[tokio::test]
+async fn a_letter_is_found_by_its_unique_id_as_it_was_sent_and_as_it_is_shown() {
+    let (stage, _worker, _) = Stage::with_worker(Kind::Sqlite).await;
+    let ids = ["a\tb", "c\u{202e}d", "restore_auth=1", "http://u:p@h/"];
+    for id in ids {
+        stage.cast(&Request::new("explode", json!({})).with("_unique_id", id)).await;
+    }
+    until_letters(&stage, 4).await;
+    for id in ids {
+        let listed = json_of(&stage, &["list", id]).await;
+        assert_eq!(listed["counts"]["selected"], 1, "{id:?}");
+        let shown = listed["letters"][0]["message_unique_id"].as_str().unwrap();
+        let again = json_of(&stage, &["list", shown]).await;
+        assert_eq!(again["counts"]["selected"], 1, "{shown:?}");
+    }
+    let missing = run(&stage, &["show", "x restore_auth=2"]).await;
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&missing.stderr).contains("`x ***`"), "{missing:?}");
+}
+
+#[tokio::test]
 async fn a_replay_after_a_correction_applies_the_message_and_a_digest_stays() {
     let (stage, worker, _) = Stage::with_worker(Kind::Postgresql).await;
     let restore_id = stage.record_restore().await;

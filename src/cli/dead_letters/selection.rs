@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use super::arguments::Selection;
 use crate::domain::clean_name;
 use crate::rpc::KeptLetter;
+use crate::wire::shown;
 
 /// Ids that were asked for and that no letter has, as far as was looked.
 pub(super) struct Unmet(Vec<String>);
@@ -21,8 +22,8 @@ impl Unmet {
     /// # Errors
     /// There is one: somebody may have mistaken it for another.
     pub(super) fn refuse(&self) -> anyhow::Result<()> {
-        let ids: Vec<_> =
-            self.0.iter().map(|id| format!("`{}`", clean_name(id).unwrap_or_default())).collect();
+        let name = |id: &String| format!("`{}`", clean_name(&shown(id)).unwrap_or_default());
+        let ids: Vec<_> = self.0.iter().map(name).collect();
         if ids.is_empty() {
             return Ok(());
         }
@@ -36,9 +37,13 @@ impl Unmet {
 
 /// Whether `id` is the letter's `message_id`, or the `_unique_id` of its message.
 fn is_named(letter: &KeptLetter, id: &str) -> bool {
-    // What a letter says was cleaned.
-    let id = clean_name(id);
-    id.is_some() && (id == letter.message_id || id.as_ref() == Some(&letter.unique_id))
+    // What a letter says was cleaned, a `_unique_id` at receipt too: so it is typed as it was sent or
+    // as it is shown.
+    let is_unique_id = |id: Option<String>| id.is_some_and(|id| id == letter.unique_id);
+    let typed = clean_name(id);
+    typed.is_some() && typed == letter.message_id
+        || is_unique_id(typed)
+        || is_unique_id(clean_name(&shown(id)))
 }
 
 impl Selection {
