@@ -26,8 +26,8 @@ impl Sub for Cpu {
 
 impl Processes {
     /// The same servers, driven by another process.
-    pub fn driven_by(mut self, pid: Option<u32>) -> Self {
-        self.0[0] = pid;
+    pub fn driven_by(mut self, pid: u32) -> Self {
+        self.0[0] = Some(pid);
         self
     }
 

@@ -37,7 +37,7 @@ pub async fn run(
     broker.publish_all(requests, &backlog.update_casts).await?;
 
     let worker = serve.start(&[])?;
-    let processes = processes.driven_by(worker.id());
+    let processes = processes.driven_by(worker.pid);
     serve.watch(broker, requests, |depth| depth.ready < all).await?;
     let (before, began) = (processes.read(), Instant::now());
     serve.watch(broker, &notifications, |depth| depth.ready >= all).await?;

@@ -135,6 +135,12 @@ fn read_url(variable: &str) -> anyhow::Result<String> {
     std::env::var(variable).with_context(|| format!("`{variable}` is not set: see bench/run"))
 }
 
+/// The broker, and its URL for the worker.
+async fn connect_broker() -> anyhow::Result<(Broker, String)> {
+    let url = read_url("TEST_RABBITMQ_URL")?;
+    Ok((Broker::connect(&url, "restore-bench").await?, url))
+}
+
 async fn create_database(kind: Kind) -> anyhow::Result<Database> {
     let server = read_url(match kind {
         Kind::Postgresql => "TEST_POSTGRESQL_URL",
@@ -174,8 +180,7 @@ async fn measure(
     kind: Kind,
     database_url: &str,
 ) -> anyhow::Result<Vec<Round>> {
-    let url = read_url("TEST_RABBITMQ_URL")?;
-    let mut broker = Broker::connect(&url, "restore-bench").await?;
+    let (mut broker, url) = connect_broker().await?;
     let database_pid = match kind {
         Kind::Postgresql => arguments.postgresql_pid,
         Kind::Mysql => arguments.mariadb_pid,
@@ -211,8 +216,7 @@ async fn measure_poison(
     good: usize,
     poison: usize,
 ) -> anyhow::Result<bool> {
-    let url = read_url("TEST_RABBITMQ_URL")?;
-    let mut broker = Broker::connect(&url, "restore-bench").await?;
+    let (mut broker, url) = connect_broker().await?;
     let serve = serve(arguments, &url, database_url);
     let alone = poison::drain(&serve, &mut broker, &Backlog::new(good)?, 0).await?;
     let beside = poison::drain(&serve, &mut broker, &Backlog::new(good)?, poison).await?;
@@ -226,8 +230,7 @@ async fn soak(
     minutes: u64,
     restores_per_second: usize,
 ) -> anyhow::Result<bool> {
-    let url = read_url("TEST_RABBITMQ_URL")?;
-    let mut broker = Broker::connect(&url, "restore-bench").await?;
+    let (mut broker, url) = connect_broker().await?;
     let (links, [broker_link, database_link]) = soak::link(&url, database_url).await?;
     let soak = Soak {
         serve: serve(arguments, &broker_link, &database_link),

@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -52,7 +52,6 @@ pub async fn drain(
 
     let began_at_all = Instant::now();
     let worker = serve.start(&[])?;
-    let pid = worker.id().context("the worker ended by itself")?;
     serve.watch(broker, &serve.topic, |depth| depth.ready < good.len() + poison).await?;
     let began = Instant::now();
     serve.watch(broker, &serve.notifications("info"), |depth| depth.ready >= good.len()).await?;
@@ -60,7 +59,7 @@ pub async fn drain(
     serve.watch(broker, &serve.topic, |depth| depth.ready == 0).await?;
     serve.watch(broker, &serve.dead_letters(), |depth| depth.ready >= poison).await?;
     serve.watch(broker, &serve.notifications("error"), |depth| depth.ready >= poison).await?;
-    let peak_mib = read_status(pid, "VmHWM")? / 1024;
+    let peak_mib = read_status(worker.pid, "VmHWM")? / 1024;
     stop(worker).await?;
     let periods = began_at_all.elapsed().as_secs() / 5 + 2;
 

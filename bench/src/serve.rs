@@ -24,9 +24,15 @@ pub struct Serve {
     pub log: PathBuf,
 }
 
+/// A worker that was started; killed when dropped.
+pub struct Worker {
+    child: Child,
+    pub pid: u32,
+}
+
 impl Serve {
     /// Starts it with further settings, `SECTION__KEY` each.
-    pub fn start(&self, further: &[(&str, &str)]) -> anyhow::Result<Child> {
+    pub fn start(&self, further: &[(&str, &str)]) -> anyhow::Result<Worker> {
         let log = std::fs::File::create(&self.log)?;
         let settings = [
             ("MESSAGING__TRANSPORT_URL", self.broker_url.as_str()),
@@ -36,7 +42,7 @@ impl Serve {
             ("DATABASE__URL", &self.database_url),
             ("HTTP__LISTEN", "off"),
         ];
-        Command::new(&self.binary)
+        let child = Command::new(&self.binary)
             .arg("serve")
             .envs(
                 settings
@@ -49,7 +55,9 @@ impl Serve {
             .stderr(log)
             .kill_on_drop(true)
             .spawn()
-            .with_context(|| format!("cannot start `{}`", self.binary.display()))
+            .with_context(|| format!("cannot start `{}`", self.binary.display()))?;
+        let pid = child.id().context("the worker ended by itself")?;
+        Ok(Worker { child, pid })
     }
 
     /// The queue of notifications of this priority.
@@ -111,10 +119,10 @@ impl Serve {
 }
 
 /// SIGTERM, as an operator stops it: everything that was taken is finished.
-pub async fn stop(mut worker: Child) -> anyhow::Result<()> {
-    let pid = worker.id().context("the worker ended by itself")?.to_string();
-    Command::new("kill").args(["-TERM", &pid]).status().await?;
-    let status = tokio::time::timeout(STUCK, worker.wait()).await??;
+pub async fn stop(mut worker: Worker) -> anyhow::Result<()> {
+    // Until it was waited for, the id is nobody else's.
+    Command::new("kill").args(["-TERM", &worker.pid.to_string()]).status().await?;
+    let status = tokio::time::timeout(STUCK, worker.child.wait()).await??;
     ensure!(status.success(), "the worker ended with {status}");
     Ok(())
 }

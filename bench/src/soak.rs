@@ -8,7 +8,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use serde_json::json;
 use tokio::time::MissedTickBehavior;
 use tokio_postgres::{Client, NoTls};
@@ -73,7 +73,6 @@ impl Soak<'_> {
     /// Runs to the end; prints what it sees, and gives whether all stayed flat and nothing was lost.
     pub async fn run(mut self) -> anyhow::Result<bool> {
         let worker = self.serve.start(&[("RETENTION__EVENTS_DAYS", "1")])?;
-        let pid = worker.id().context("the worker ended by itself")?;
         self.serve.watch(self.broker, &self.serve.topic, |depth| depth.consumers > 0).await?;
         let reply_q = format!("reply_{}", self.serve.topic);
         self.broker.declare_quorum_queue(&reply_q).await?;
@@ -97,7 +96,7 @@ impl Soak<'_> {
                 self.database.batch_execute(AGE).await?;
             }
             if second.is_multiple_of(LOOK_EVERY) {
-                trend.look(began.elapsed(), self.look(pid).await?);
+                trend.look(began.elapsed(), self.look(worker.pid).await?);
                 self.empty_queues(&reply_q).await?;
             }
         }
