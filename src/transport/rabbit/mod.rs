@@ -83,7 +83,10 @@ impl RabbitTransport {
     async fn inspect_queue(&self, queue: &str) -> Result<Option<QueueDepth>, TransportError> {
         let mut kept = self.inspector.lock().await;
         let session = self.inspect_over(kept.take()).await?;
-        let depth = Declarer::new(&session.connection).inspect(queue).await?;
+        // Not the dialling too: each host that does not answer has a deadline of its own.
+        let mut declarer = Declarer::new(&session.connection);
+        let inspected = timeout(INSPECT_TIMEOUT, declarer.inspect(queue)).await;
+        let depth = inspected.map_err(|_| TransportError::Lost("no answer".to_owned()))??;
         *kept = Some(session);
         Ok(depth)
     }
@@ -91,7 +94,10 @@ impl RabbitTransport {
     async fn declare_what_is_missing(&self, topology: &Topology) -> Result<(), TransportError> {
         let mut kept = self.inspector.lock().await;
         let session = self.inspect_over(kept.take()).await?;
-        let declared = declare_missing(&mut Declarer::new(&session.connection), topology).await;
+        let mut declarer = Declarer::new(&session.connection);
+        let declared = timeout(DECLARE_TIMEOUT, declare_missing(&mut declarer, topology)).await;
+        let declared =
+            declared.unwrap_or_else(|_| Err(TransportError::Lost("no answer".to_owned())));
         if matches!(declared, Ok(()) | Err(TransportError::Refused { .. })) {
             *kept = Some(session);
         }
@@ -132,20 +138,14 @@ impl Transport for RabbitTransport {
         &'a self,
         queue: &'a str,
     ) -> BoxFuture<'a, Result<Option<QueueDepth>, TransportError>> {
-        Box::pin(async move {
-            let inspected = timeout(INSPECT_TIMEOUT, self.inspect_queue(queue)).await;
-            inspected.unwrap_or_else(|_| Err(TransportError::Lost("no answer".to_owned())))
-        })
+        Box::pin(self.inspect_queue(queue))
     }
 
     fn declare_missing<'a>(
         &'a self,
         topology: &'a Topology,
     ) -> BoxFuture<'a, Result<(), TransportError>> {
-        Box::pin(async move {
-            let declared = timeout(DECLARE_TIMEOUT, self.declare_what_is_missing(topology)).await;
-            declared.unwrap_or_else(|_| Err(TransportError::Lost("no answer".to_owned())))
-        })
+        Box::pin(self.declare_what_is_missing(topology))
     }
 
     fn browse<'a>(

@@ -161,7 +161,7 @@ async fn an_idle_publisher_notices_that_its_connection_is_gone() {
 }
 
 #[tokio::test]
-async fn the_next_host_is_tried_when_one_does_not_answer() {
+async fn the_next_host_is_tried_when_one_refuses_connections() {
     let (proxy, _) = behind_proxy().await;
     proxy.refuse();
     let good: TransportUrl = rabbit_url().parse().unwrap();
@@ -170,6 +170,29 @@ async fn the_next_host_is_tried_when_one_does_not_answer() {
     let publisher = transport.publisher("test", topology(&names));
     publisher.publish(message(&names, "1")).await.await.unwrap();
     assert_eq!(transport.inspect(&names.queue).await.unwrap().unwrap().messages, 1);
+}
+
+#[tokio::test]
+async fn the_next_host_is_tried_when_one_takes_connections_and_never_answers() {
+    let (log, _guard) = Log::start();
+    let (proxy, _) = behind_proxy().await;
+    proxy.freeze();
+    let good: TransportUrl = rabbit_url().parse().unwrap();
+    let hosts = format!("{},{}", proxy.address(), good.hosts[0]);
+    let (transport, names) = (rabbit_at(&url_to(&hosts, None)), names());
+    let publisher = transport.publisher("test", topology(&names));
+    publisher.publish(message(&names, "1")).await.await.unwrap();
+    // Which names the silent one.
+    let line = log.line_with("cannot connect");
+    for words in ["WARN", &proxy.address().port().to_string(), "no answer within 5 s"] {
+        assert!(line.contains(words), "`{words}` in {line}");
+    }
+    assert_eq!(transport.inspect(&names.queue).await.unwrap().unwrap().messages, 1);
+    let browser = transport.browse(&names.queue).await.unwrap().expect("the queue is there");
+    assert_eq!(browser.depth(), 1);
+    browser.close().await.unwrap();
+    let mut consumer = transport.consume(spec(&names, 10));
+    assert_eq!(body(&next(&mut consumer).await), "1");
 }
 
 #[tokio::test]
@@ -302,7 +325,8 @@ async fn an_exchange_with_other_flags_is_adopted_with_a_warning_naming_both() {
 #[tokio::test]
 async fn a_queue_with_other_arguments_is_consumed_with_a_warning_naming_both_and_the_setting() {
     let (log, _guard) = Log::start();
-    let (transport, names) = (rabbit_at(&rabbit_url()), names());
+    let (proxy, url) = behind_proxy().await;
+    let (transport, names) = (rabbit_at(&url), names());
     let (_connection, channel) = channel().await;
     let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
     let mut arguments = FieldTable::default();
@@ -313,14 +337,20 @@ async fn a_queue_with_other_arguments_is_consumed_with_a_warning_naming_both_and
     let mut spec = spec(&names, 10);
     spec.topology.queues[0].queue_type = QueueType::Quorum;
     let mut consumer = transport.consume(spec.clone());
-    wait_for_link(&mut consumer.acker().link(), |link| *link == Link::Up).await;
+    let mut link = consumer.acker().link();
+    wait_for_link(&mut link, |link| *link == Link::Up).await;
     let publisher = transport.publisher("test", spec.topology);
     publisher.publish(message(&names, "1")).await.await.unwrap();
     assert_eq!(body(&next(&mut consumer).await), "1");
-    let line = log.line_with("used as it is");
+    let told = log.line_with("used as it is");
     for words in [&*names.queue, "x-queue-type", "quorum", "messaging.queue_type"] {
-        assert!(line.contains(words), "`{words}` in {line}");
+        assert!(told.contains(words), "`{words}` in {told}");
     }
+    // By the publisher and by the consumer once each, however often they come back.
+    proxy.cut();
+    wait_for_link(&mut link, |link| *link != Link::Up).await;
+    wait_for_link(&mut link, |link| *link == Link::Up).await;
+    assert_eq!(log.text().matches("used as it is").count(), 2, "{}", log.text());
 }
 
 #[tokio::test]
@@ -357,7 +387,9 @@ async fn a_queue_with_a_small_delivery_limit_is_warned_about_before_and_when_it_
     spec.topology.queues[0].queue_type = QueueType::Quorum;
     spec.topology.queues[0].delivery_limit = Some(1_000_000);
     let publisher = transport.publisher("test", spec.topology.clone());
-    publisher.publish(message(&names, "1")).await.await.unwrap();
+    for body in ["1", "2"] {
+        publisher.publish(message(&names, body)).await.await.unwrap();
+    }
     let line = log.line_with("another delivery limit");
     for words in ["WARN", &*names.queue, "'5'", "'1000000'"] {
         assert!(line.contains(words), "`{words}` in {line}");
@@ -367,9 +399,13 @@ async fn a_queue_with_a_small_delivery_limit_is_warned_about_before_and_when_it_
     for in_vain in 0..4 {
         assert!(!log.text().contains(often), "after {in_vain}: {}", log.text());
         let mut consumer = transport.consume(spec.clone());
-        assert_eq!(body(&next(&mut consumer).await), "1");
+        let bodies =
+            BTreeSet::from([body(&next(&mut consumer).await), body(&next(&mut consumer).await)]);
+        assert_eq!(bodies, BTreeSet::from(["1".to_owned(), "2".to_owned()]));
         consumer.acker().close().await;
     }
+    // Of both messages, once.
+    assert_eq!(log.text().matches(often).count(), 1, "{}", log.text());
     let line = log.line_with(often);
     for words in ["WARN", &*names.queue, "count=3", "list_policies"] {
         assert!(line.contains(words), "`{words}` in {line}");
