@@ -4,6 +4,9 @@
 use std::io::IsTerminal as _;
 
 use comfy_table::{ContentArrangement, Table, presets};
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+
+use crate::formatting::is_formatting;
 
 /// Whether a table has colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,24 +48,30 @@ pub(super) fn print_table(table: &Table) -> String {
     text
 }
 
-/// How wide a line may be, in characters: as `COLUMNS` says, else as wide as the terminal; `None`
+/// How wide a line may be, in columns: as `COLUMNS` says, else as wide as the terminal; `None`
 /// where nobody looks.
 pub(super) fn line_width() -> Option<usize> {
     let told = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
     told.or_else(|| Table::new().width().map(usize::from)).filter(|width| *width > 0)
 }
 
-/// The text, cut to so many characters, with `…` for what is missing.
+/// The text, cut to so many columns of a terminal, with `…` for what is missing.
 pub(super) fn cut(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
+    if text.width() <= width {
         return text.to_owned();
     }
-    text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
+    let mut left = width.saturating_sub(1);
+    let fits = |c: &char| {
+        let rest = left.checked_sub(c.width().unwrap_or(0));
+        left = rest.unwrap_or(0);
+        rest.is_some()
+    };
+    text.chars().take_while(fits).chain(['…']).collect()
 }
 
-/// The text on one line, without control characters.
+/// The text on one line, without control characters and those that turn a text round.
 pub(super) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars().map(|c| if is_formatting(c) { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]
@@ -74,5 +83,9 @@ mod tests {
         assert_eq!(cut("für 3", 5), "für 3");
         assert_eq!(cut("für 3!", 5), "für …");
         assert_eq!(cut("", 0), "");
+        // A wide one that has no room is left out whole.
+        assert_eq!(cut("語語語", 6), "語語語");
+        assert_eq!(cut("語語語", 5), "語語…");
+        assert_eq!(cut("語語語", 4), "語…");
     }
 }

@@ -39,6 +39,7 @@ mod e2e_secrets;
 mod e2e_shutdown;
 mod e2e_silent_queue;
 mod e2e_start;
+mod e2e_terminal;
 mod fault_matrix;
 mod karbor_flow;
 mod python_package;

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use crate::cli::table::printable;
 use crate::rpc::KeptLetter;
 
 /// Of the letters that a command looked at.
@@ -31,7 +32,7 @@ impl Counts {
         let letters = if *looked_at == 1 { "letter" } else { "letters" };
         let mut text = format!("{selected} of {looked_at} {letters}");
         for (index, (error, count)) in by_error.iter().enumerate() {
-            let error = if error.is_empty() { "of no class" } else { error };
+            let error = if error.is_empty() { "of no class" } else { &printable(error) };
             let between = if index == 0 { ": " } else { ", " };
             write!(text, "{between}{count} {error}").expect("a String takes any text");
         }
@@ -56,5 +57,8 @@ mod tests {
         let counts = Counts { looked_at: 7, selected: 3, by_error };
         assert_eq!(counts.in_words(), "3 of 7 letters: 2 InvalidInput, 1 TypeError");
         assert_eq!(Counts::default().in_words(), "0 of 0 letters");
+        let by_error = [("a\nall is well".to_owned(), 1)].into();
+        let counts = Counts { looked_at: 1, selected: 1, by_error };
+        assert_eq!(counts.in_words(), "1 of 1 letter: 1 a all is well");
     }
 }

@@ -1,7 +1,8 @@
 //! `dead-letters list`: one line a letter, and how many there are of what.
 
+use std::fmt::Write as _;
+
 use chrono::Utc;
-use comfy_table::Cell;
 use serde::Serialize;
 
 use super::arguments::Selection;
@@ -15,8 +16,11 @@ use crate::rpc::KeptLetter;
 use crate::settings::Settings;
 use crate::worker::Brokers;
 
-/// Characters of a reason that are shown in any case.
+/// Columns of a reason without which a table is not worth its width.
 const LEAST_REASON: usize = 20;
+
+/// Why writing to a text does not fail.
+const TAKES_ANY: &str = "a String takes any text";
 
 /// Prints what the queue holds.
 pub(super) async fn run(
@@ -47,7 +51,7 @@ pub(super) async fn run(
             letters: listed.iter().map(LetterShape::from).collect(),
             counts,
         })),
-        Output::Table => print(&to_table(&listed, &counts, line_width())),
+        Output::Table => print(&to_text(&listed, &counts, line_width())),
     }
 }
 
@@ -87,14 +91,29 @@ impl<'a> From<&'a KeptLetter> for LetterShape<'a> {
     }
 }
 
-/// As a table, its lines cut to `width` characters where the reason, the last column, is too long.
-fn to_table(listed: &[KeptLetter], counts: &Counts, width: Option<usize>) -> String {
+/// As a table, its lines cut to `width` columns where the reason, the last of them, is too long; where
+/// not even its beginning has room beside the ids, one letter below the other.
+fn to_text(listed: &[KeptLetter], counts: &Counts, width: Option<usize>) -> String {
+    let (table, counted) = (to_table(listed), counts.in_words());
+    let reason_at = table.lines().next().and_then(|header| header.find("REASON"));
+    let listed_letters = match width.zip(reason_at) {
+        Some((width, reason_at)) if width >= reason_at + LEAST_REASON => cut_lines(&table, width),
+        Some((width, _)) => cut_lines(&to_blocks(listed), width),
+        None => table,
+    };
+    if counts.selected > listed.len() as u64 {
+        let listed = listed.len();
+        return format!(
+            "{listed_letters}... the first {listed} are listed (--limit)\n\n{counted}\n"
+        );
+    }
+    format!("{listed_letters}\n{counted}\n")
+}
+
+fn to_table(listed: &[KeptLetter]) -> String {
     let mut table = new_table(&["TIME", "ERROR", "METHOD", "RESTORE", "MESSAGE ID", "REASON"]);
     for letter in listed {
         let shape = LetterShape::from(letter);
-        let or_dash = |text: Option<&str>| {
-            Cell::new(printable(text.filter(|text| !text.is_empty()).unwrap_or("-")))
-        };
         table.add_row([
             or_dash(shape.dead_lettered_at.as_deref()),
             or_dash(Some(shape.error)),
@@ -104,45 +123,85 @@ fn to_table(listed: &[KeptLetter], counts: &Counts, width: Option<usize>) -> Str
             or_dash(Some(shape.reason)),
         ]);
     }
-    let (mut table, counted) = (print_table(&table), counts.in_words());
-    if let Some((width, reason)) = width.zip(table.find("REASON")) {
-        // Ids are whole, to be copied.
-        let width = width.max(reason + LEAST_REASON);
-        table = table.lines().map(|line| cut(line, width) + "\n").collect();
+    print_table(&table)
+}
+
+/// Four lines a letter, so that ids are whole, to be copied, on a line of their own.
+fn to_blocks(listed: &[KeptLetter]) -> String {
+    let mut text = String::new();
+    for letter in listed {
+        let shape = LetterShape::from(letter);
+        let time = or_dash(shape.dead_lettered_at.as_deref());
+        let (error, method) = (or_dash(Some(shape.error)), or_dash(Some(shape.method)));
+        writeln!(text, "{time}  {error}  {method}").expect(TAKES_ANY);
+        for (name, value) in [
+            ("restore", shape.restore_id.as_deref()),
+            ("message id", shape.message_id),
+            ("reason", Some(shape.reason)),
+        ] {
+            writeln!(text, "  {name:<12}{}", or_dash(value)).expect(TAKES_ANY);
+        }
     }
-    if counts.selected > listed.len() as u64 {
-        let listed = listed.len();
-        return format!("{table}... the first {listed} are listed (--limit)\n\n{counted}\n");
-    }
-    format!("{table}\n{counted}\n")
+    text
+}
+
+fn or_dash(text: Option<&str>) -> String {
+    printable(text.filter(|text| !text.is_empty()).unwrap_or("-"))
+}
+
+fn cut_lines(text: &str, width: usize) -> String {
+    text.lines().map(|line| cut(line, width) + "\n").collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_reason_is_cut_to_the_line_and_ids_are_whole() {
-        let letter = KeptLetter {
+    fn letter(reason: &str) -> KeptLetter {
+        KeptLetter {
             kept_at: None,
             error: "InvalidInput".to_owned(),
-            reason: "é".repeat(300),
+            reason: reason.to_owned(),
             method: "restore".to_owned(),
             queue: String::new(),
             unique_id: String::new(),
             message_id: Some("f30fe76e-4715-4cf8-aff3-13deea7170c3".to_owned()),
             restore_id: None,
             has_message: true,
-        };
-        let row = |width| {
-            let table = to_table(std::slice::from_ref(&letter), &Counts::default(), width);
-            table.lines().nth(1).expect("a row").to_owned()
-        };
-        assert!(row(None).ends_with(&letter.reason));
-        assert_eq!(row(Some(120)).chars().count(), 120);
-        assert!(row(Some(120)).ends_with("é…"));
-        let narrow = row(Some(40));
-        assert!(narrow.contains("f30fe76e-4715-4cf8-aff3-13deea7170c3"), "{narrow}");
-        assert!(narrow.ends_with(&("é".repeat(LEAST_REASON - 1) + "…")), "{narrow}");
+        }
+    }
+
+    fn lines(letter: &KeptLetter, width: Option<usize>) -> Vec<String> {
+        let text = to_text(std::slice::from_ref(letter), &Counts::default(), width);
+        text.lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_reason_is_cut_to_the_line_and_ids_are_whole() {
+        let letter = letter(&"é".repeat(300));
+        assert!(lines(&letter, None)[1].ends_with(&letter.reason));
+        let row = &lines(&letter, Some(120))[1];
+        assert_eq!(row.chars().count(), 120);
+        assert!(row.ends_with("é…") && row.contains("f30fe76e-4715-4cf8-aff3-13deea7170c3"));
+    }
+
+    #[test]
+    fn where_a_table_has_no_room_each_letter_is_lines_of_its_own() {
+        let narrow = lines(&letter(&"語".repeat(300)), Some(80));
+        let reason = format!("  reason      {}…", "語".repeat(32));
+        assert_eq!(
+            narrow[..4],
+            [
+                "-  InvalidInput  restore",
+                "  restore     -",
+                "  message id  f30fe76e-4715-4cf8-aff3-13deea7170c3",
+                // Each of these characters is two columns wide.
+                &reason,
+            ]
+        );
+        let strange = KeptLetter { method: "m".repeat(255), ..letter("é") };
+        let all = lines(&strange, Some(80));
+        assert!(all.iter().all(|line| line.chars().count() <= 80), "{all:?}");
+        assert!(all[0].ends_with("mmm…"), "{all:?}");
     }
 }

@@ -8,9 +8,18 @@ use std::process::{Command, Stdio};
 
 /// Runs a program to its end; fails with all it wrote if it did not exit with 0.
 pub async fn run_python(program: &str, arguments: &[&str]) -> String {
+    run_python_command(program, |command| {
+        command.args(arguments);
+    })
+    .await
+}
+
+/// The same, with arguments and an environment that `complete` adds.
+pub async fn run_python_command(program: &str, complete: impl FnOnce(&mut Command)) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python").join(program);
     let mut command = python();
-    command.arg(path).args(arguments);
+    command.arg(path);
+    complete(&mut command);
     run(program, command).await
 }
 

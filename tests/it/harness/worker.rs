@@ -71,8 +71,9 @@ impl WorkerBuilder {
     pub fn spawn(self) -> Worker {
         let address = own_address();
         let log = File::create(&self.log).expect("a log file");
-        let child = self
-            .command()
+        let mut command = Command::new(&self.binary);
+        self.set_environment(&mut command);
+        let child = command
             .arg("serve")
             .args(&self.arguments)
             .env("KARBOR_RESTORE__HTTP__LISTEN", address.to_string())
@@ -99,24 +100,34 @@ impl WorkerBuilder {
         command.spawn().expect("the binary starts")
     }
 
+    /// Has another program run a command with these settings: the binary and `arguments` are its
+    /// last arguments.
+    pub fn append_to(&self, program: &mut Command, arguments: &[&str]) {
+        program.arg(&self.binary);
+        self.complete(program, arguments);
+    }
+
     fn command_with(&self, arguments: &[&str]) -> Command {
-        let mut command = self.command();
+        let mut command = Command::new(&self.binary);
+        self.complete(&mut command, arguments);
+        command
+    }
+
+    fn complete(&self, command: &mut Command, arguments: &[&str]) {
+        self.set_environment(command);
         if arguments.contains(&"serve") {
             // The default address is every other test's too.
             let address = own_address().to_string();
             command.env("KARBOR_RESTORE__HTTP__LISTEN", address).envs(&self.settings);
         }
         command.args(arguments);
-        command
     }
 
-    fn command(&self) -> Command {
-        let mut command = Command::new(&self.binary);
+    fn set_environment(&self, command: &mut Command) {
         for (key, _) in std::env::vars().filter(|(key, _)| key.starts_with("KARBOR_RESTORE__")) {
             command.env_remove(key);
         }
         command.envs(&self.settings).stdin(Stdio::null());
-        command
     }
 }
 
