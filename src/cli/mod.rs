@@ -40,6 +40,7 @@ pub fn main() -> ExitCode {
     };
     match run_to_end(arguments) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<ReaderGone>() => ExitCode::SUCCESS,
         Err(error) => {
             // Settings may be what is wrong, so there may be no log yet. Nobody can be told of an
             // error while telling.
@@ -140,11 +141,20 @@ fn exit_code(error: &anyhow::Error) -> u8 {
     if bad { 2 } else { 1 }
 }
 
-/// Prints to standard output; a reader that has seen enough, such as `head`, is no error.
+/// Whoever read standard output has seen enough, as `head` has: there is nothing left to do, and
+/// nothing is wrong.
+#[derive(Debug, thiserror::Error)]
+#[error("nobody reads standard output any more")]
+struct ReaderGone;
+
+/// Prints to standard output.
+///
+/// # Errors
+/// [`ReaderGone`], which ends the command well; or standard output takes nothing.
 fn print(text: &str) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(ReaderGone.into()),
         written => written.context("cannot write to standard output"),
     }
 }

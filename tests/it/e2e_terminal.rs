@@ -221,3 +221,22 @@ async fn a_replay_that_ctrl_c_ends_leaves_each_letter_sent_or_where_it_was() {
     let sent = everywhere.iter().filter(|one| one.queue == stage.topic).count();
     assert!((1..LETTERS).contains(&sent), "{sent} were sent");
 }
+
+#[tokio::test]
+async fn a_reader_that_has_seen_enough_is_no_error() {
+    let stage = idle_stage().await;
+    keep_letters(&stage, 3).await;
+    for command in [
+        &["dead-letters", "list"][..],
+        &["dead-letters", "list", "--output", "json"],
+        &["dead-letters", "replay", "--all", "--dry-run"],
+        &["config", "show"],
+        &["demo"],
+    ] {
+        let output = stage.worker("operator").run_unread(command).await;
+        assert_eq!(output.status.code(), Some(0), "{command:?}: {output:?}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!said.contains("karbor-restore-worker: "), "{command:?}: {said}");
+    }
+    until_letters(&stage, 3).await;
+}

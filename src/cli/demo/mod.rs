@@ -12,7 +12,6 @@ mod progress;
 mod verdict;
 mod setup;
 
-use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -26,6 +25,7 @@ use self::plugins::Senders;
 use self::progress::Progress;
 use self::scenario::PLUGINS;
 use self::setup::TemporaryFolder;
+use super::print;
 use crate::domain::{Effect, RestoreId, Sender};
 use crate::http::{Health, Metrics};
 use crate::rpc::Notifier;
@@ -44,7 +44,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// real servers are given.
 ///
 /// # Errors
-/// A server is away, or what came out disagrees with what was sent.
+/// A server is away, what came out disagrees with what was sent, or nobody looks any more.
 pub async fn run(
     transport_url: Option<String>,
     database_url: Option<String>,
@@ -80,23 +80,20 @@ pub async fn run(
     signals.draining.cancel();
     worker.await.context("the worker panicked")??;
     result?;
-    writeln!(std::io::stdout(), "\nAll agrees, in {:.1} s.", begun.elapsed().as_secs_f32())?;
-    Ok(())
+    print(&format!("\nAll agrees, in {:.1} s.\n", begun.elapsed().as_secs_f32()))
 }
 
 fn introduce(settings: &Settings) -> anyhow::Result<()> {
     let resources: usize = PLUGINS.iter().map(|plugin| plugin.resources().len()).sum();
-    writeln!(
-        std::io::stdout(),
-        "{} plugins restore {resources} resources through {} into {}:\n",
+    print(&format!(
+        "{} plugins restore {resources} resources through {} into {}:\n\n",
         PLUGINS.len(),
         match settings.request_broker()?.driver {
             Driver::Memory => "the embedded transport",
             Driver::Rabbit => "RabbitMQ",
         },
         Store::new(settings.store_options()?)?.dialect(),
-    )?;
-    Ok(())
+    ))
 }
 
 /// Two demonstrations on one broker would take each other's messages.
@@ -151,13 +148,13 @@ async fn perform(
     listener.progress.end();
 
     let view = senders.client.get_restore(restore_id).await?;
-    writeln!(std::io::stdout(), "\nThe restore as a client sees it:\n")?;
+    print("\nThe restore as a client sees it:\n\n")?;
     super::show::run(store, restore_id, super::show::Output::Table).await?;
     let counted = counted(&telling.metrics);
     let ledger = senders.ledger.lock().expect("no sender panics");
-    writeln!(
-        std::io::stdout(),
-        "\n{} messages: {} applied, {} unchanged, {} stale, {} refused; {} notifications, {} dead letters",
+    print(&format!(
+        "\n{} messages: {} applied, {} unchanged, {} stale, {} refused; {} notifications, {} dead \
+         letters\n",
         counted.sum(),
         counted.applied,
         counted.unchanged,
@@ -165,7 +162,7 @@ async fn perform(
         counted.refused,
         listener.record.count(),
         listener.record.dead_letters,
-    )?;
+    ))?;
     let disagreements = verdict::disagreements(&ledger, &counted, &listener.record, &view);
     if !disagreements.is_empty() {
         bail!("what came out is not what was sent:\n  {}", disagreements.join("\n  "));

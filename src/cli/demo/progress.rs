@@ -1,11 +1,12 @@
 //! Shows the restore going on: a live bar a resource type on a terminal, plain lines elsewhere.
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::listener::Seen;
+use crate::cli::print;
 use crate::domain::ResourceStatus;
 
 /// The bars, or what stands in for them.
@@ -39,7 +40,7 @@ impl Progress {
     }
 
     /// Shows one notification of a resource.
-    pub(super) fn show(&mut self, seen: &Seen) -> std::io::Result<()> {
+    pub(super) fn show(&mut self, seen: &Seen) -> anyhow::Result<()> {
         let payload = &seen.payload;
         let (Some(resource_type), Some(resource_id)) =
             (&payload.resource_type, &payload.resource_id)
@@ -82,10 +83,10 @@ impl Progress {
     }
 
     /// A line of its own, above the bars.
-    fn say(&self, line: &str) -> std::io::Result<()> {
+    fn say(&self, line: &str) -> anyhow::Result<()> {
         match &self.bars {
-            Some((all, _)) => all.println(format!("  {line}")),
-            None => writeln!(std::io::stdout(), "{line}"),
+            Some((all, _)) => Ok(all.println(format!("  {line}"))?),
+            None => print(&format!("{line}\n")),
         }
     }
 }

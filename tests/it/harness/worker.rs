@@ -93,6 +93,21 @@ impl WorkerBuilder {
         output.await.expect("no panic").expect("the binary starts")
     }
 
+    /// The same with nobody at the other end of its standard output.
+    pub async fn run_unread(self, arguments: &[&str]) -> Output {
+        let mut command = self.command_with(arguments);
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        command.stdout(writer).stderr(Stdio::piped());
+        let output = tokio::task::spawn_blocking(move || {
+            let child = command.spawn();
+            // It holds the other end of the pipe, too.
+            drop(command);
+            child.and_then(Child::wait_with_output)
+        });
+        output.await.expect("no panic").expect("the binary starts")
+    }
+
     /// Starts a command with these settings, and leaves it to the test.
     pub fn spawn_command(self, arguments: &[&str]) -> Child {
         let mut command = self.command_with(arguments);
