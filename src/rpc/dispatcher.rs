@@ -14,7 +14,7 @@ use super::{Caller, RpcError};
 use crate::domain::{AliasTable, Command, Limits, RestoreId, Sender, mask_passwords};
 use crate::wire::{
     Invocation, fresh_unique_id, open_request, read_call, read_context, read_invocation,
-    read_method, read_unique_id, show_value,
+    read_method, read_unique_id, show_value, shown,
 };
 
 /// Reads requests by the rules in force.
@@ -114,7 +114,7 @@ impl Dispatcher {
             .map_err(RpcError::from)
             .and_then(|invocation| self.choose_action(invocation))
             .unwrap_or_else(|error| Action::Refuse(error.without_passwords()));
-        let sent = unique_id.ok().flatten();
+        let sent = unique_id.ok().flatten().map(hide);
         Dispatched {
             sent_unique_id: sent.is_some(),
             unique_id: sent.unwrap_or_else(fresh_unique_id),
@@ -162,7 +162,8 @@ impl Dispatcher {
 fn hide(text: String) -> String {
     match mask_passwords(&text) {
         Cow::Borrowed(_) => text,
-        Cow::Owned(masked) => masked,
+        // A mask may be longer than what it hides.
+        Cow::Owned(masked) => shown(&masked),
     }
 }
 

@@ -165,7 +165,7 @@ impl Layer {
             .into_iter()
             .map(|(key, value)| match to_value(&origin, value) {
                 section if is_plain(&key) => Ok((key, section)),
-                _ => Err(unknown_section(key, source.clone())),
+                _ => Err(unknown_section(&key, source.clone())),
             })
             .collect::<Result<_, _>>()?;
         Ok(Self { sections })
@@ -179,7 +179,7 @@ impl Layer {
             unreachable!("a split text has a first part");
         };
         if keys.is_empty() || !is_plain(section) {
-            return Err(unknown_section(section.clone(), source));
+            return Err(unknown_section(section, source));
         }
         let mut value = Value::new(Some(&origin), text);
         for key in keys.iter().rev() {
@@ -206,7 +206,7 @@ fn check(merged: Value) -> Result<Gathered, SettingsError> {
     for (section, value) in BTreeMap::from_iter(sections) {
         let source = from_origin(&value);
         if !RULES.iter().any(|(known, ..)| *known == section) {
-            return Err(unknown_section(section, source));
+            return Err(unknown_section(&section, source));
         }
         let ValueKind::Table(keys) = value.kind else {
             return Err(SettingsError::BadValue {
@@ -249,11 +249,13 @@ fn find_rule(section: &str, key: &str, value: &Value) -> Result<&'static Rule, S
     })
 }
 
-fn unknown_section(section: String, source_name: Source) -> SettingsError {
+fn unknown_section(section: &str, source_name: Source) -> SettingsError {
     let mut sections: Vec<&str> = RULES.iter().map(|(section, ..)| *section).collect();
     sections.dedup();
     let accepted = format!("sections are `{}`", sections.join("`, `"));
-    SettingsError::UnknownKey { key: section, source_name, accepted }
+    // It may be a value that came before its key.
+    let key = mask_passwords(section).into_owned();
+    SettingsError::UnknownKey { key, source_name, accepted }
 }
 
 /// `config` keeps where a value comes from as a text.
