@@ -85,6 +85,7 @@ const PIECES: &[&str] = &[
 #[derive(Debug, Clone)]
 enum Damage {
     Put(Index, &'static str),
+    Flood(Index, &'static str, usize),
     Cut(Index, Index),
     Repeat(Index, Index),
     End(Index),
@@ -102,6 +103,12 @@ fn damage() -> impl Strategy<Value = Damage> {
     ]
 }
 
+/// The same sign again and again.
+fn flood() -> impl Strategy<Value = Damage> {
+    (any::<Index>(), select(PIECES), 100..2000_usize)
+        .prop_map(|(at, piece, count)| Damage::Flood(at, piece, count))
+}
+
 impl Damage {
     fn apply(&self, body: &mut Vec<u8>) {
         let length = body.len() + 1;
@@ -114,6 +121,10 @@ impl Damage {
             Self::Put(at, piece) => {
                 let at = at.index(length);
                 body.splice(at..at, piece.bytes());
+            }
+            Self::Flood(at, piece, count) => {
+                let at = at.index(length);
+                body.splice(at..at, piece.repeat(*count).bytes());
             }
             Self::Cut(from, to) => drop(body.drain(range(from, to))),
             Self::Repeat(from, to) => {
@@ -131,39 +142,54 @@ impl Damage {
     }
 }
 
-/// One of `samples` with up to four changes; none of them may touch what `kept` names.
+/// One of `samples` with up to four changes; none of them may touch what `kept` names, but the end of
+/// a body may go with all of it that stood there.
 pub(crate) fn damaged(
     samples: Vec<Vec<u8>>,
     kept: &'static [&'static str],
 ) -> impl Strategy<Value = Vec<u8>> {
-    (select(samples), proptest::collection::vec(damage(), 0..=4)).prop_map(
-        move |(body, damages)| {
-            damages.iter().fold(body, |body, damage| {
-                let mut changed = body.clone();
-                damage.apply(&mut changed);
-                let is_sound = kept.iter().all(|word| count(&changed, word) <= count(&body, word))
-                    && kept.iter().all(|word| {
-                        // A word cut off by the end took all behind it along.
-                        count(&changed, word) == count(&body, word)
-                            || matches!(damage, Damage::End(_))
-                    });
-                if is_sound { changed } else { body }
-            })
-        },
-    )
+    damaged_by(prop_oneof![9 => damage(), 1 => flood()].boxed(), samples, kept)
 }
 
-fn count(body: &[u8], word: &str) -> usize {
-    body.windows(word.len()).filter(|window| *window == word.as_bytes()).count()
-}
-
-/// The same of texts.
+/// The same of texts that an operator writes: none of them is flooded.
 pub(crate) fn damaged_text(
     samples: &[&str],
     kept: &'static [&'static str],
 ) -> impl Strategy<Value = String> {
     let samples = samples.iter().map(|sample| sample.as_bytes().to_vec()).collect();
-    damaged(samples, kept).prop_map(|body| String::from_utf8_lossy(&body).into_owned())
+    damaged_by(damage().boxed(), samples, kept)
+        .prop_map(|body| String::from_utf8_lossy(&body).into_owned())
+}
+
+fn damaged_by(
+    damage: BoxedStrategy<Damage>,
+    samples: Vec<Vec<u8>>,
+    kept: &'static [&'static str],
+) -> impl Strategy<Value = Vec<u8>> {
+    (select(samples), proptest::collection::vec(damage, 0..=4)).prop_map(move |(body, damages)| {
+        damages.iter().fold(body, |body, damage| {
+            let mut changed = body.clone();
+            damage.apply(&mut changed);
+            let is_sound = kept.iter().all(|word| match damage {
+                // Half of what reveals a secret reveals nothing.
+                Damage::End(_) => !is_split(&body, word, changed.len()),
+                _ => places(&changed, word).count() == places(&body, word).count(),
+            });
+            if is_sound { changed } else { body }
+        })
+    })
+}
+
+/// Where a word stands.
+fn places(body: &[u8], word: &str) -> impl Iterator<Item = usize> {
+    body.windows(word.len())
+        .enumerate()
+        .filter(|(_, window)| *window == word.as_bytes())
+        .map(|(at, _)| at)
+}
+
+fn is_split(body: &[u8], word: &str, at: usize) -> bool {
+    places(body, word).any(|start| start < at && at < start + word.len())
 }
 
 /// JSON text that is sound but odd: keys of `keys` and others, twice at times; texts that are JSON
@@ -173,15 +199,64 @@ pub(crate) fn json(
     keys: &'static [&'static str],
     secret: &'static [&'static str],
 ) -> impl Strategy<Value = String> {
+    json_of(keys, secret, odd_texts().boxed())
+}
+
+/// The same with texts and keys that tell one of `secret` without being JSON objects.
+pub(crate) fn json_that_tells(
+    keys: &'static [&'static str],
+    secret: &'static [&'static str],
+) -> impl Strategy<Value = String> {
+    json_of(keys, secret, prop_oneof![odd_texts(), told(secret)].boxed())
+}
+
+fn odd_texts() -> impl Strategy<Value = String> {
+    let texts = ODD_SCALARS.iter().filter(|scalar| scalar.starts_with('"'));
+    select(texts.map(|text| (*text).to_owned()).collect::<Vec<_>>())
+}
+
+/// A text of JSON that holds what a program prints of a secret, escaped up to three times more.
+fn told(secret: &'static [&'static str]) -> impl Strategy<Value = String> {
+    const FORMS: &[(&str, &str)] = &[
+        ("{'", "': 'PLANTED'}"),
+        ("{\"", "\": \"PLANTED\"}"),
+        ("", "=PLANTED"),
+        ("why: ", " = 'PLANTED'"),
+        ("<", ">PLANTED"),
+        ("x.", ":\n PLANTED"),
+    ];
+    (name_of(secret), select(FORMS), 1..=4).prop_map(|(name, (before, after), times)| {
+        let text = format!("{before}{name}{after}");
+        (0..times).fold(text, |text, _| serde_json::to_string(&text).expect("a text"))
+    })
+}
+
+/// One of `names`, any letter of which may be escaped.
+fn name_of(names: &'static [&'static str]) -> impl Strategy<Value = String> {
+    (select(names), any::<Index>(), any::<bool>()).prop_map(|(name, at, is_escaped)| {
+        let at = at.index(name.len());
+        let letter = name.as_bytes()[at];
+        let escaped = format!("{}\\u{letter:04x}{}", &name[..at], &name[at + 1..]);
+        if is_escaped { escaped } else { name.to_owned() }
+    })
+}
+
+fn json_of(
+    keys: &'static [&'static str],
+    secret: &'static [&'static str],
+    texts: BoxedStrategy<String>,
+) -> impl Strategy<Value = String> {
     let scalar = prop_oneof![
         select(ODD_SCALARS).prop_map(str::to_owned),
+        texts.clone(),
         any::<i64>().prop_map(|number| number.to_string()),
         any::<String>().prop_map(|text| serde_json::to_string(&text).expect("a text")),
     ];
     scalar.prop_recursive(5, 60, 6, move |inner| {
         let key = prop_oneof![
-            3 => select(keys).prop_map(|key| format!("\"{key}\"")),
-            1 => "[a-z_]{0,8}".prop_map(|key| format!("\"{key}\"")),
+            9 => select(keys).prop_map(|key| format!("\"{key}\"")),
+            3 => "[a-z_]{0,8}".prop_map(|key| format!("\"{key}\"")),
+            1 => texts.clone(),
         ];
         let entry = (key, inner.clone()).prop_map(|(key, value)| format!("{key}: {value}"));
         let planted = prop_oneof![
@@ -189,15 +264,8 @@ pub(crate) fn json(
             Just("null".to_owned()),
             inner.clone().prop_map(|value| format!("[{value}, {{\"x\": \"{PLANTED}\"}}]")),
         ];
-        // Any letter of a name may be escaped.
-        let name = (select(secret), any::<Index>(), any::<bool>());
-        let name = name.prop_map(|(name, at, is_escaped)| {
-            let at = at.index(name.len());
-            let letter = name.as_bytes()[at];
-            let escaped = format!("{}\\u{letter:04x}{}", &name[..at], &name[at + 1..]);
-            if is_escaped { escaped } else { name.to_owned() }
-        });
-        let hidden = (name, planted).prop_map(|(name, value)| format!("\"{name}\": {value}"));
+        let hidden =
+            (name_of(secret), planted).prop_map(|(name, value)| format!("\"{name}\": {value}"));
         let entries = prop_oneof![4 => entry, 1 => hidden];
         prop_oneof![
             4 => proptest::collection::vec(entries, 0..6)

@@ -22,9 +22,15 @@ prefetch = 100
 url = "postgres://karbor:PLANTED@db/karbor?sslmode=require"
 [statuses.aliases]
 "in-use" = "available"
+"in use.now" = "available"
 [log]
 filter = "info"
 "#;
+/// What belongs behind a key and stands for one.
+const MISPLACED: [&str; 2] = [
+    "[messaging]\n\"rabbit://karbor:PLANTED@h2\" = 1\n",
+    "\"postgres://karbor:PLANTED@db\" = 1\n[log]\nfilter = \"info\"\n",
+];
 const OSLO: &str = r"
 [DEFAULT]
 control_exchange = karbor
@@ -45,6 +51,7 @@ const KEPT: &[&str] = &[
     PLANTED,
     "\"rabbit://karbor:PLANTED@h1",
     "karbor:PLANTED@h2",
+    "\"rabbit://karbor:PLANTED@h2",
     "\"postgres://karbor:PLANTED@db",
 ];
 const KEPT_OSLO: &[&str] = &[
@@ -89,7 +96,7 @@ fn load(config: &[&NamedTempFile], oslo: &[&NamedTempFile]) -> Result<Settings, 
 #[test]
 fn a_file_gives_settings_that_can_be_given_back_or_an_error_without_a_secret() {
     let defaults = include_str!("../../config/default.toml");
-    hold(damaged_text(&[OWN, OWN, defaults], KEPT), |text| {
+    hold(damaged_text(&[OWN, OWN, defaults, MISPLACED[0], MISPLACED[1]], KEPT), |text| {
         let loaded = load(&[&file(&text)], &[]);
         judge(&loaded)?;
         if let Ok(settings) = loaded {
@@ -146,9 +153,11 @@ const VALUES: [&str; 7] = [
 fn a_url_is_read_or_refused_and_neither_shows_its_password() {
     let brokers = [
         "rabbit://u:PLANTED@h1:5672,v:PLANTED@[::1]/vhost?ssl=1&heartbeat_timeout_threshold=20",
+        "rabbit://u:x@PLANTED@h",
         "kombu://u:PLANTED@h//?ssl_ca_file=/a%20b&amqp_durable_queues=yes",
     ];
-    hold(damaged_text(&brokers, &["://u:PLANTED@h", "v:PLANTED@[", PLANTED]), |text| {
+    let kept = &["://u:PLANTED@h", "v:PLANTED@[", "://u:x@PLANTED@h", PLANTED];
+    hold(damaged_text(&brokers, kept), |text| {
         let shown = match text.parse::<TransportUrl>() {
             Ok(url) => format!("{url} {url:?}"),
             Err(error) => format!("{error} {error:?}"),
