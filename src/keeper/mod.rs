@@ -17,3 +17,4 @@ mod notification_queues;
 mod topology;
 
 pub use run::{Keeper, run};
+pub use topology::Needed;

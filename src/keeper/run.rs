@@ -8,6 +8,7 @@ use tokio_util::task::TaskTracker;
 
 use super::karbor::{self, Karbor};
 use super::standing::Standing;
+use super::topology::Needed;
 use super::turns::Turns;
 use super::{
     dictionaries, early, notification_queues, readiness, retention, stalled, take_over, topology,
@@ -18,7 +19,7 @@ use crate::intake::{Committer, DeadLetterOffice};
 use crate::outbox::TakeOver;
 use crate::rpc::Dispatcher;
 use crate::store::Store;
-use crate::transport::{Topology, Transport};
+use crate::transport::Transport;
 
 /// What the keeper works with.
 pub struct Keeper {
@@ -48,8 +49,8 @@ pub struct Keeper {
     pub notifications: Arc<dyn Transport>,
     /// Their names.
     pub notification_queues: Vec<String>,
-    /// What each broker must have; the bell is rung for a message that no queue takes.
-    pub topologies: Vec<(Arc<dyn Transport>, Topology, Bell)>,
+    /// What each broker must have.
+    pub needed: [Needed; 2],
     /// What `/readyz` says of the database.
     pub health: Health,
     /// What is counted.
@@ -117,8 +118,8 @@ pub async fn run(keeper: Keeper, ending: CancellationToken) {
         keeper.metrics,
         ending.clone(),
     ));
-    for (transport, declared, missing) in keeper.topologies {
-        duties.spawn(topology::run(transport, declared, missing, ending.clone()));
+    for needed in keeper.needed {
+        duties.spawn(topology::run(needed, ending.clone()));
     }
     duties.spawn(readiness::run(keeper.store, keeper.health, ending));
     duties.close();

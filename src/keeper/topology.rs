@@ -18,17 +18,22 @@ const EVERY: Duration = Duration::from_secs(10);
 /// Pause after a look: a flood of refused messages rings without end.
 const PAUSE: Duration = Duration::from_secs(1);
 
-pub(super) async fn run(
-    transport: Arc<dyn Transport>,
-    topology: Topology,
-    missing: Bell,
-    ending: CancellationToken,
-) {
+/// What one broker must have.
+pub struct Needed {
+    /// The broker.
+    pub broker: Arc<dyn Transport>,
+    /// What is declared there.
+    pub topology: Topology,
+    /// Rung for a message that no queue takes.
+    pub missing: Bell,
+}
+
+pub(super) async fn run(Needed { broker, topology, missing }: Needed, ending: CancellationToken) {
     let mut told = None;
     let looking = async {
         loop {
             missing.wait(EVERY).await;
-            note(transport.declare_missing(&topology).await, &mut told);
+            note(broker.declare_missing(&topology).await, &mut told);
             sleep(PAUSE).await;
         }
     };

@@ -25,7 +25,8 @@ struct Inner {
 
 impl Refusals {
     /// Told to `health`; `missing` are rung for a message that no queue takes.
-    pub fn new(health: Health, missing: Vec<Bell>) -> Self {
+    pub fn new(health: Health, missing: impl IntoIterator<Item = Bell>) -> Self {
+        let missing = missing.into_iter().collect();
         Self(Arc::new(Inner { health, missing, told: Mutex::default() }))
     }
 

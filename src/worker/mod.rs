@@ -24,7 +24,7 @@ use crate::bell::Bell;
 use crate::cause::with_causes;
 use crate::http::{Connection, Health, Metrics, Part};
 use crate::intake::{BatchBounds, Committer, DeadLetterOffice};
-use crate::keeper::Keeper;
+use crate::keeper::{Keeper, Needed};
 use crate::outbox::{Lane, Refusals, Sink, TakeOver};
 use crate::rpc::{Dispatcher, Notifier, Target};
 use crate::settings::Settings;
@@ -101,9 +101,8 @@ async fn run(
     let watchers = TaskTracker::new();
     let given_up = last_wait::begin(store.clone(), draining.clone());
 
-    let (requests_lack, notifications_lack) = (Bell::default(), Bell::default());
-    let refusals =
-        Refusals::new(health.clone(), vec![requests_lack.clone(), notifications_lack.clone()]);
+    let needed = what_brokers_need(&brokers, &target, &notifier);
+    let refusals = Refusals::new(health.clone(), needed.iter().map(|n| n.missing.clone()));
     let answers = brokers.requests.publisher("answers", target.topology());
     let sink = Sink {
         publisher: brokers.notifications.publisher("notifications", notifier.topology()),
@@ -148,10 +147,7 @@ async fn run(
             lease,
             notifications: brokers.notifications.clone(),
             notification_queues: notifier.queue_names(),
-            topologies: vec![
-                (brokers.requests.clone(), target.topology(), requests_lack),
-                (brokers.notifications.clone(), notifier.topology(), notifications_lack),
-            ],
+            needed,
             health: health.clone(),
             metrics: metrics.clone(),
         },
@@ -196,6 +192,14 @@ async fn run(
     answers.close().await;
     sink.publisher.close().await;
     Ok(())
+}
+
+fn what_brokers_need(brokers: &Brokers, target: &Target, notifier: &Notifier) -> [Needed; 2] {
+    [
+        (brokers.requests.clone(), target.topology()),
+        (brokers.notifications.clone(), notifier.topology()),
+    ]
+    .map(|(broker, topology)| Needed { broker, topology, missing: Bell::default() })
 }
 
 async fn end_keeper(ending: &CancellationToken, keeper: JoinHandle<()>) {

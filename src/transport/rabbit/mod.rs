@@ -95,13 +95,12 @@ impl RabbitTransport {
         let mut kept = self.inspector.lock().await;
         let session = self.inspect_over(kept.take()).await?;
         let mut declarer = Declarer::new(&session.connection);
-        let declared = timeout(DECLARE_TIMEOUT, declare_missing(&mut declarer, topology)).await;
-        let declared =
-            declared.unwrap_or_else(|_| Err(TransportError::Lost("no answer".to_owned())));
-        if matches!(declared, Ok(()) | Err(TransportError::Refused { .. })) {
+        let made = timeout(DECLARE_TIMEOUT, declare_missing(&mut declarer, topology)).await;
+        let made = made.unwrap_or_else(|_| Err(TransportError::Lost("no answer".to_owned())));
+        if matches!(made, Ok(()) | Err(TransportError::Refused { .. })) {
             *kept = Some(session);
         }
-        declared
+        made
     }
 
     /// The connection that was kept, or another one.

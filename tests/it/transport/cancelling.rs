@@ -41,7 +41,7 @@ async fn assert_rest_was_never_delivered(all: &[Names], handed_out: usize, sent:
         while handed_out + left < sent {
             for names in all {
                 let get = || channel.basic_get(names.queue.as_str().into(), options);
-                while let Some(message) = get().await.unwrap() {
+                while let Some(message) = get().await.expect("an answer") {
                     assert!(!message.redelivered, "it was delivered, and not handed out");
                     left += 1;
                 }
