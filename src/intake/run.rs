@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -56,8 +57,8 @@ pub struct Parts {
 }
 
 /// Takes, commits and settles deliveries until `draining` is cancelled and all that was taken is
-/// settled or given back.
-pub async fn run(parts: Parts) {
+/// settled or given back; says how many were given back.
+pub async fn run(parts: Parts) -> usize {
     let tasks = TaskTracker::new();
     let acker = parts.consumer.acker();
     // What is held back counts as unsettled: most of the prefetch is for new messages.
@@ -93,6 +94,7 @@ pub async fn run(parts: Parts) {
         draining: parts.draining.clone(),
         given_up: parts.given_up,
         reads: TaskTracker::new(),
+        given_back: Arc::default(),
     };
     let cancel = tokio::spawn(async move {
         parts.draining.cancelled().await;
@@ -104,10 +106,12 @@ pub async fn run(parts: Parts) {
     cancel.abort();
     intake.reads.close();
     intake.reads.wait().await;
+    let given_back = intake.given_back.load(Ordering::Acquire);
     // The last senders go with `intake`; each task ends when its queue is empty.
     drop(intake);
     tasks.close();
     tasks.wait().await;
+    given_back
 }
 
 struct Intake {
@@ -123,6 +127,7 @@ struct Intake {
     draining: CancellationToken,
     given_up: CancellationToken,
     reads: TaskTracker,
+    given_back: Arc<AtomicUsize>,
 }
 
 impl Intake {
@@ -156,7 +161,7 @@ impl Intake {
         }
         if !items.is_empty() && self.commit(items, &mut committing).await.is_err() {
             for (work, _) in committing {
-                self.acker.requeue(work.tag).await;
+                give_back(self.acker.as_ref(), &self.given_back, work.tag).await;
             }
         }
         // After the commit: who wrote before it asked sees what it wrote.
@@ -171,6 +176,7 @@ impl Intake {
         let (draining, given_up) = (self.draining.clone(), self.given_up.clone());
         let (answers, settler) = (self.answers.clone(), self.settler.clone());
         let (acker, rejects) = (self.acker.clone(), self.rejects.clone());
+        let given_back = self.given_back.clone();
         self.reads.spawn(async move {
             match read::get_restore(&store, &work.dispatched, id, &draining, &given_up).await {
                 Ok(Some(answer)) => answers.send(answer, work.tag, work.caller_waits()),
@@ -179,7 +185,9 @@ impl Intake {
                     let tag = work.tag;
                     let _ = rejects.send((work.reject(error), Some(tag))).await;
                 }
-                Err(read::Failed::GivenUp) => acker.requeue(work.tag).await,
+                Err(read::Failed::GivenUp) => {
+                    give_back(acker.as_ref(), &given_back, work.tag).await;
+                }
             }
         });
     }
@@ -269,4 +277,9 @@ impl Intake {
         // The receiver lives as long as intake does.
         let _ = self.rejects.send((reject, settles)).await;
     }
+}
+
+async fn give_back(acker: &dyn Acker, given_back: &AtomicUsize, tag: DeliveryTag) {
+    acker.requeue(tag).await;
+    given_back.fetch_add(1, Ordering::AcqRel);
 }

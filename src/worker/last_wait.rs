@@ -37,13 +37,23 @@ pub(super) fn begin(store: Store, draining: CancellationToken) -> CancellationTo
     given_up
 }
 
-/// Waits for the last writes, unless the database is given up: then the next worker does them.
-pub(super) async fn finish(given_up: &CancellationToken, last_writes: impl Future<Output = ()>) {
+/// Waits for the last writes, unless the database is given up: then the next worker does them. Says
+/// how it ended; so many messages were `given_back` before.
+pub(super) async fn finish(
+    given_up: &CancellationToken,
+    given_back: usize,
+    last_writes: impl Future<Output = ()>,
+) {
     tokio::select! {
         biased;
         () = given_up.cancelled() => {
             warn!("ending without the database; what is not published others will publish");
         }
-        () = last_writes => info!("everything taken is finished"),
+        () = last_writes => if given_back == 0 {
+            info!("everything taken is finished");
+        }
+    }
+    if given_back > 0 {
+        warn!("ended; {given_back} messages were given back and are delivered again");
     }
 }

@@ -163,7 +163,7 @@ async fn run(
     ];
     links::watch(&watchers, links, &health, &metrics);
 
-    intake::run(intake::Parts {
+    let given_back = intake::run(intake::Parts {
         consumer,
         answers: answers.clone(),
         dispatcher,
@@ -182,7 +182,7 @@ async fn run(
         given_up: given_up.clone(),
     })
     .await;
-    last_wait::finish(&given_up, async {
+    last_wait::finish(&given_up, given_back, async {
         intake_lane.finish().await;
         end_keeper(&keeper_ending, keeper).await;
         keeper_lane.finish().await;

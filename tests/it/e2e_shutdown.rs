@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rstest::rstest;
 use serde_json::json;
 
-use crate::harness::{Inbox, Kind, Received, Request, Stage};
+use crate::harness::{Inbox, Kind, Received, Request, Stage, eventually};
 
 const RESOURCES: usize = 1500;
 
@@ -103,4 +103,35 @@ async fn kill_9_under_load_loses_nothing_and_another_worker_goes_on(
 
     assert_one_message_id_each(&all_chains(&mut notifications).await);
     assert_all_available(&stage, &restore_id).await;
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_last_word_of_a_worker_that_gave_messages_back_says_so(
+    #[values(Kind::Postgresql, Kind::Mysql, Kind::Sqlite)] kind: Kind,
+) {
+    let stage = Stage::new(kind).await;
+    let worker = stage.worker("w1").set("DATABASE__STATEMENT_TIMEOUT_MS", "1000");
+    let mut worker = worker.start().await;
+    let restore_id = stage.record_restore().await;
+    let lock = stage.database.lock().await;
+    let update = |n| Request::resource(&restore_id, &format!("volume-{n}"), "available", None);
+    stage.cast_all(&(0..10).map(update).collect::<Vec<_>>()).await;
+    let in_queue = async |count, consumers| {
+        eventually("so many messages wait", || async {
+            let depth = stage.broker.depth(&stage.topic).await;
+            if depth == Some((count, consumers)) { Ok(()) } else { Err(format!("{depth:?}")) }
+        })
+        .await;
+    };
+    in_queue(0, 1).await;
+
+    worker.signal("TERM");
+    assert_eq!(worker.ended().await.code(), Some(0));
+
+    in_queue(10, 0).await;
+    let log = worker.log();
+    assert!(log.contains("10 messages were given back"), "{log}");
+    assert!(!log.contains("everything taken is finished"), "{log}");
+    drop(lock);
 }
