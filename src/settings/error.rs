@@ -91,9 +91,9 @@ pub enum SettingsError {
         reason: &'static str,
     },
     /// A key that does not exist.
-    #[error("unknown setting `{}` ({source_name}); {accepted}", masked(.key))]
+    #[error("unknown setting `{key}` ({source_name}); {accepted}")]
     UnknownKey {
-        /// As it was given.
+        /// As it was given, without passwords.
         key: String,
         /// Where it stands.
         source_name: Source,

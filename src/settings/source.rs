@@ -242,20 +242,19 @@ fn find_rule(section: &str, key: &str, value: &Value) -> Result<&'static Rule, S
             list.push('`');
             list
         });
-    Err(SettingsError::UnknownKey {
-        key: format!("{section}.{key}"),
-        source_name: from_origin(value),
-        accepted,
-    })
+    Err(unknown_key(&format!("{section}.{key}"), from_origin(value), accepted))
 }
 
 fn unknown_section(section: &str, source_name: Source) -> SettingsError {
     let mut sections: Vec<&str> = RULES.iter().map(|(section, ..)| *section).collect();
     sections.dedup();
     let accepted = format!("sections are `{}`", sections.join("`, `"));
-    // It may be a value that came before its key.
-    let key = mask_passwords(section).into_owned();
-    SettingsError::UnknownKey { key, source_name, accepted }
+    unknown_key(section, source_name, accepted)
+}
+
+/// What was given as a key may be a value that came before its key.
+fn unknown_key(key: &str, source_name: Source, accepted: String) -> SettingsError {
+    SettingsError::UnknownKey { key: mask_passwords(key).into_owned(), source_name, accepted }
 }
 
 /// `config` keeps where a value comes from as a text.
