@@ -172,13 +172,19 @@ pub(crate) struct Transaction {
 impl Transaction {
     /// Commits. [`StoreError::Doubt`] where the answer was lost.
     pub async fn commit(mut self) -> Result<(), StoreError> {
+        let act = self.act;
+        if let Err(fault) = self.connection.pools.check_file() {
+            self.roll_back().await;
+            return Err(fault.before_commit(act));
+        }
         match self.connection.command("COMMIT").await {
             Ok(()) => {
                 self.connection.unsettled = false;
-                Ok(())
+                // Whether it was committed to a file that had lost its name nobody knows.
+                self.connection.pools.check_file().map_err(|fault| fault.at_commit(act))
             }
             Err(fault) => {
-                let error = fault.at_commit(self.act);
+                let error = fault.at_commit(act);
                 self.roll_back().await;
                 Err(error)
             }

@@ -1,12 +1,14 @@
 //! Keeps connections: opens them when they are asked for, tries one that was idle before it is
 //! lent, forgets all idle ones once one was lost. SQLite has one writer and a pool of readers.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::timeout;
 
+use super::connect::database_file::DatabaseFile;
 use super::connect::{mysql, postgresql, sqlite};
 use super::fault::{Fault, FaultClass};
 use super::link::Link;
@@ -34,6 +36,8 @@ pub(super) struct Opener {
     target: SecretString,
     /// Where that leads, for errors.
     place: String,
+    /// The file of an SQLite database.
+    file: Option<Arc<DatabaseFile>>,
     tls: TlsOptions,
     statement_timeout: Duration,
     purpose: Use,
@@ -55,14 +59,33 @@ impl Opener {
                 Link::Mysql(Box::new(mysql::open(target, tls, *statement_timeout).await?))
             }
             Dialect::Sqlite => {
-                Link::Sqlite(Box::new(sqlite::open(target, *purpose, *statement_timeout).await?))
+                self.check_file()?;
+                let opened = sqlite::open(target, *purpose, *statement_timeout).await?;
+                self.note_file()?;
+                Link::Sqlite(Box::new(opened))
             }
         })
     }
 
     /// A blocking connection to the file of an SQLite database.
     pub fn open_blocking_sqlite(&self) -> Result<diesel::SqliteConnection, Fault> {
-        sqlite::open_blocking(&self.target, Use::Write, self.statement_timeout)
+        self.check_file()?;
+        let opened = sqlite::open_blocking(&self.target, Use::Write, self.statement_timeout)?;
+        self.note_file()?;
+        Ok(opened)
+    }
+
+    /// Whether an SQLite database is still in the file that was opened first. Asked before another
+    /// connection is opened: opening alone may write a log over it that is not its own.
+    fn check_file(&self) -> Result<(), Fault> {
+        self.file.as_ref().map_or(Ok(()), |file| file.check())
+    }
+
+    fn note_file(&self) -> Result<(), Fault> {
+        if let Some(file) = &self.file {
+            file.note();
+        }
+        self.check_file()
     }
 }
 
@@ -100,10 +123,15 @@ impl Pools {
         let Address { dialect, target, tls } = Address::read(options)?;
         let statement_timeout = options.statement_timeout;
         let place = place(dialect, target.expose_secret());
+        let file = match dialect {
+            Dialect::Postgresql | Dialect::Mysql => None,
+            Dialect::Sqlite => DatabaseFile::of(target.expose_secret()).map(Arc::new),
+        };
         let size = usize::try_from(options.pool_size.max(1)).unwrap_or(1);
         let pool = |purpose, size| {
             let (target, place, tls) = (target.clone(), place.clone(), tls.clone());
-            let opener = Opener { dialect, target, place, tls, statement_timeout, purpose };
+            let file = file.clone();
+            let opener = Opener { dialect, target, place, file, tls, statement_timeout, purpose };
             Pool::builder(opener).max_size(size).build().expect("no timeout needs a runtime")
         };
         let (write, read) = if dialect == Dialect::Sqlite {
@@ -118,6 +146,7 @@ impl Pools {
 
     /// Lends a connection, opened anew if need be.
     pub async fn lend(&self, purpose: Use) -> Result<Loan, Fault> {
+        self.check_file()?;
         let pool = if purpose == Use::Write { &self.write } else { &self.read };
         let lost = |text: &str| Fault::new(FaultClass::Lost, text);
         match timeout(self.wait, pool.get()).await {
@@ -126,6 +155,11 @@ impl Pools {
             Ok(Err(other)) => Err(lost(&other.to_string())),
             Err(_) => Err(lost("no connection within the time limit")),
         }
+    }
+
+    /// Whether an SQLite database is still in the file that was opened first.
+    pub fn check_file(&self) -> Result<(), Fault> {
+        self.opener().check_file()
     }
 
     /// Forgets every idle connection: what broke one has likely broken all.

@@ -38,6 +38,7 @@ mod e2e_retention;
 mod e2e_secrets;
 mod e2e_shutdown;
 mod e2e_silent_queue;
+mod e2e_sqlite_file;
 mod e2e_start;
 mod e2e_terminal;
 mod fault_matrix;

@@ -2,6 +2,7 @@
 //! COMMITTED, UTC, timeouts, and no transaction that stays open while its process stands still.
 //! Gives a [`super::link::Link`]; knows no table.
 
+pub(super) mod database_file;
 pub(super) mod mysql;
 pub(super) mod postgresql;
 pub(super) mod sqlite;

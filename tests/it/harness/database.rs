@@ -4,6 +4,7 @@
 //! the worker's store.
 
 use std::any::Any;
+use std::path::Path;
 
 use diesel::connection::SimpleConnection;
 use diesel::sql_types::{Nullable, Text};
@@ -77,6 +78,11 @@ impl Database {
     /// Its address, for `database.url`.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The file of an SQLite database.
+    pub fn file(&self) -> &Path {
+        Path::new(self.url.trim_start_matches("sqlite://"))
     }
 
     /// Its name on the server.
@@ -196,7 +202,7 @@ impl Database {
     }
 
     fn sqlite(&self) -> SqliteConnection {
-        let path = self.url.trim_start_matches("sqlite://");
+        let path = self.file().to_str().expect("a path of ours is text");
         let mut conn = SqliteConnection::establish(path).expect("the file opens");
         conn.batch_execute("PRAGMA busy_timeout = 20000").expect("a pragma is taken");
         conn
