@@ -19,13 +19,13 @@ use crate::transport::{DeliveryTag, Properties, Publisher};
 
 /// Letters on their way at once: a confirm of a quorum queue takes milliseconds, and a flood of bad
 /// messages must not hold up the good ones between them.
-const LETTERS_IN_FLIGHT: usize = 1024;
+const LETTERS_IN_FLIGHT: usize = 4096;
 
 /// How large they may be together, in bytes of what came: they never fill the memory.
 const BYTES_IN_FLIGHT: usize = 32 * 1024 * 1024;
 
 /// Letters that wait for one on its way.
-pub(super) const LETTERS_WAITING: usize = 256;
+pub(super) const LETTERS_WAITING: usize = 1024;
 
 static DEAD_LETTERS: LogLimit = LogLimit::new("dead letters");
 

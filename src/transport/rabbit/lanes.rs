@@ -19,7 +19,7 @@ use super::declare::lost;
 use super::properties::{TooLong, short, to_amqp};
 use crate::transport::{Message, PublishError, TransportError};
 
-const MOST_IN_ROUND: usize = 512;
+const MOST_IN_ROUND: usize = 2048;
 
 /// A message and whoever waits for what becomes of it.
 pub(super) struct Outgoing {
