@@ -8,7 +8,7 @@
 //! unbroken run of confirmed events. What is not confirmed is published again before the position
 //! moves past it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -21,6 +21,7 @@ use tracing::{debug, warn};
 
 use super::feed::{BATCHES_IN_MEMORY, Feed};
 use super::lease;
+use super::refusal::Watched;
 use super::send::{Sink, WINDOW};
 use crate::backoff::Pauses;
 use crate::bell::Bell;
@@ -126,6 +127,7 @@ pub(super) struct Generation {
     feed: Feed,
     in_flight: VecDeque<(Event, Confirm)>,
     pauses: Pauses,
+    refusal: Watched,
     store: Store,
     sink: Sink,
     lease: Duration,
@@ -166,6 +168,7 @@ impl Generation {
             feed,
             in_flight: VecDeque::with_capacity(WINDOW),
             pauses: Pauses::default(),
+            refusal: sink.refusals.watch(),
             store,
             sink,
             lease,
@@ -232,6 +235,7 @@ impl Generation {
             self.in_flight.pop_front();
             self.note_published(number);
             self.pauses = Pauses::default();
+            self.refusal.taken();
             return;
         };
         // A future that has answered must not be asked again: what stands for it says the same.
@@ -239,7 +243,12 @@ impl Generation {
         if error == PublishError::Lost {
             debug!("notifications are published again over the next connection");
         } else {
-            warn!(%error, "a notification is not published; trying again");
+            // Of several topics one may have refused it.
+            let keys: BTreeSet<_> =
+                self.sink.notifier.event(event).into_iter().map(|m| m.routing_key).collect();
+            let routing_key = Vec::from_iter(keys).join("`, `");
+            self.refusal.refused(&error, &routing_key);
+            warn!(%error, routing_key, "a notification is not published; trying again");
             self.pauses.pause().await;
         }
         // All that failed at once: one by one, each would wait for the confirm of the one before.

@@ -30,7 +30,7 @@ impl Refusals {
         Self(Arc::new(Inner { health, missing, told: Mutex::default() }))
     }
 
-    /// A message that is to be published; to be dropped once it is.
+    /// A message that is to be published, or one after the other; to be dropped once that is done.
     pub(super) fn watch(&self) -> Watched {
         Watched { refusals: self.clone(), since: None, told: false }
     }
@@ -40,7 +40,7 @@ impl Refusals {
     }
 }
 
-/// One message on its way.
+/// What is on its way.
 pub(super) struct Watched {
     refusals: Refusals,
     since: Option<Instant>,
@@ -48,8 +48,15 @@ pub(super) struct Watched {
 }
 
 impl Watched {
+    /// The broker took it; what comes next is another.
+    pub(super) fn taken(&mut self) {
+        if self.since.is_some() {
+            *self = self.refusals.watch();
+        }
+    }
+
     /// The broker does not take it.
-    pub(super) fn refused(&mut self, error: &PublishError, exchange: &str, routing_key: &str) {
+    pub(super) fn refused(&mut self, error: &PublishError, routing_key: &str) {
         let Inner { health, missing, .. } = &*self.refusals.0;
         if *error == PublishError::Returned {
             missing.iter().for_each(Bell::ring);
@@ -59,7 +66,7 @@ impl Watched {
             self.told = true;
             let mut told = self.refusals.told();
             *told += 1;
-            let reason = format!("{error} (exchange `{exchange}`, routing key `{routing_key}`)");
+            let reason = format!("{error} (routing key `{routing_key}`)");
             health.set(Part::Publications, Err(reason));
         }
     }

@@ -89,7 +89,7 @@ pub async fn publish_until_confirmed(
         if error == PublishError::Lost {
             continue; // the next attempt waits for the next connection
         }
-        watched.refused(&error, &exchange, &key);
+        watched.refused(&error, &key);
         if UNPUBLISHED.admits() {
             warn!(%error, exchange, routing_key = key, "a message is not published; trying again");
         }

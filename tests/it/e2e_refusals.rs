@@ -5,6 +5,24 @@ use serde_json::json;
 
 use crate::harness::{Kind, Request, Stage, broker_control};
 
+const FULL: &str = r#"{"max-length":0,"overflow":"reject-publish"}"#;
+
+#[tokio::test]
+async fn the_worker_is_not_ready_while_an_events_notification_is_refused() {
+    let (stage, worker, mut notifications) = Stage::with_worker(Kind::Sqlite).await;
+    let [queue, ..] = stage.notification_queues();
+    let pattern = format!("^{queue}$");
+    broker_control(&["set_policy", "--apply-to", "queues", &queue, &pattern, FULL]).await;
+
+    let restore_id = stage.record_restore().await;
+    let said = worker.not_ready().await;
+    assert!(said.contains("publications: ") && said.contains(&queue), "{said}");
+
+    broker_control(&["clear_policy", &queue]).await;
+    worker.ready().await;
+    notifications.of_restore(&restore_id, "karbor.restore.start").await;
+}
+
 #[rstest]
 #[case::a_dead_letter(|stage: &Stage| stage.dead_letter_queue())]
 #[case::its_notification(|stage: &Stage| stage.notification_queues()[2].clone())]
@@ -12,8 +30,8 @@ use crate::harness::{Kind, Request, Stage, broker_control};
 async fn the_worker_is_not_ready_while_a_queue_refuses(#[case] full: fn(&Stage) -> String) {
     let (stage, worker, _notifications) = Stage::with_worker(Kind::Sqlite).await;
     let queue = full(&stage);
-    let (pattern, full) = (format!("^{queue}$"), r#"{"max-length":0,"overflow":"reject-publish"}"#);
-    broker_control(&["set_policy", "--apply-to", "queues", &queue, &pattern, full]).await;
+    let pattern = format!("^{queue}$");
+    broker_control(&["set_policy", "--apply-to", "queues", &queue, &pattern, FULL]).await;
 
     let bad = [(); 3].map(|()| Request::new("update_resource_status", json!({})));
     for bad in &bad {
