@@ -103,7 +103,7 @@ impl Supervisor {
         self.link.send_replace(link);
     }
 
-    /// What exists otherwise than declared, each said once in this process's life.
+    /// What exists otherwise than declared, each said once over all sessions of this connection.
     pub(super) fn warn_of(&mut self, differences: Vec<Difference>) {
         for difference in differences {
             if self.known_differences.insert(difference.clone()) {
