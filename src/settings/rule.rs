@@ -160,7 +160,9 @@ impl Rule {
 /// A word alone is a level: `EnvFilter` would take another for a module, and `warning` silence all.
 fn is_filter(text: &str) -> bool {
     let is_level = |word: &str| word.parse::<LevelFilter>().is_ok();
-    EnvFilter::try_new(text).is_ok()
+    // It panics for some texts beyond ASCII.
+    text.is_ascii()
+        && EnvFilter::try_new(text).is_ok()
         && text.split(',').all(|part| part.contains('=') || is_level(part.trim()))
 }
 

@@ -193,6 +193,7 @@ fn bad_values_are_named_with_source_and_what_is_accepted() {
         ("HTTP__LISTEN", "[::]:8798", "as long as `http.tokens_file` is not set"),
         ("LOG__FILTER", "a=b=c", "a level"),
         ("LOG__FILTER", "warning", "a level"),
+        ("LOG__FILTER", " \u{11d90}[", "a level"),
         ("LOG__FILTER", "info,lapin", "a level"),
         ("LOG__FORMAT", "xml", "one of `text`, `json`"),
     ] {
