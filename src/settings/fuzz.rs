@@ -99,9 +99,12 @@ fn a_file_gives_settings_that_can_be_given_back_or_an_error_without_a_secret() {
     hold(damaged_text(&[OWN, OWN, defaults, MISPLACED[0], MISPLACED[1]], KEPT), |text| {
         let loaded = load(&[&file(&text)], &[]);
         judge(&loaded)?;
-        if let Ok(settings) = loaded {
-            let again = load(&[&file(settings.show())], &[]);
-            prop_assert!(again.is_ok(), "{:?}\n{}", again.err(), settings.show());
+        if let Ok(settings) = loaded
+            && let Err(error) = load(&[&file(settings.show())], &[])
+        {
+            // Of a strange URL the mask may hide more than its password.
+            let is_of_a_url = error.to_string().contains("url` (");
+            prop_assert!(is_of_a_url, "{:?}\n{}", error, settings.show());
         }
         Ok(())
     });
