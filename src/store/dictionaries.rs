@@ -12,6 +12,7 @@ use diesel::sql_types::{BigInt, Nullable, Text, Timestamp};
 use tracing::warn;
 
 use super::connection::Transaction;
+use super::hidden::hidden;
 use super::karbor::{Entry, KarborRules, Said, digest, write_dictionaries};
 use super::pool::Use;
 use super::statement::{Param, Statement, as_count};
@@ -141,13 +142,6 @@ struct ResourceRow {
     status: String,
     #[diesel(sql_type = Nullable<Text>)]
     reason: Option<String>,
-}
-
-impl ResourceRow {
-    /// Its source, where that is not itself.
-    fn other_source(&self) -> Option<&str> {
-        self.source_id.as_deref().filter(|source| *source != self.resource_id)
-    }
 }
 
 enum Written {
@@ -369,14 +363,13 @@ fn dictionaries(
     said: &Said,
     rules: &KarborRules,
 ) -> Result<(Option<String>, Option<String>), StoreError> {
-    let named: HashSet<(&str, &str)> = resources
-        .iter()
-        .filter_map(|row| Some((row.resource_type.as_str(), row.other_source()?)))
-        .collect();
+    let hidden = hidden(resources.iter().map(|row| {
+        (row.resource_type.as_str(), row.resource_id.as_str(), row.source_id.as_deref())
+    }));
     let mut shown = Vec::with_capacity(resources.len());
     for row in resources {
         let (resource_type, resource_id) = (row.resource_type.as_str(), row.resource_id.as_str());
-        if row.other_source().is_none() && named.contains(&(resource_type, resource_id)) {
+        if hidden.contains(&(resource_type, resource_id)) {
             continue;
         }
         let status: ResourceStatus = row.status.parse().map_err(|_| unreadable())?;

@@ -22,6 +22,7 @@ mod connection;
 mod migrate;
 mod adopt;
 mod karbor;
+mod hidden;
 mod batch;
 mod events;
 mod publishers;

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::counts::{Tally, hidden};
+use super::counts::{Tally, hidden_among};
 use super::journal::{Change, Journal, merge_noting};
 use super::working::{Expected, Resource, Restore};
 use chrono::{DateTime, Utc};
@@ -280,7 +280,7 @@ impl Restore {
     /// that another carries as its source is left as it is: nobody sees it.
     fn count_anew(&mut self, journal: &mut Journal, sender: Option<&Sender>) {
         let ends = self.ends_resources();
-        let hidden = hidden(&self.resources);
+        let hidden = hidden_among(&self.resources);
         let mut keys: Vec<ResourceKey> = self
             .resources
             .keys()

@@ -1,7 +1,6 @@
 //! How many resources of a restore stand where, while a batch changes some of them.
 //!
-//! A resource that was reported under its source's id is hidden once another of its type carries
-//! that source. The database counts all resources before the batch writes; the batch holds those
+//! A hidden resource (`store::hidden`) does not count. The database counts all resources before the batch writes; the batch holds those
 //! it touches, with all that may hide them or that they may hide. So the counts at any moment are
 //! the database's, less what the held ones were, plus what they are.
 
@@ -9,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::working::Resource;
 use crate::domain::{Counts, ResourceId, ResourceKey, ResourceStatus, ResourceType};
+use crate::store::hidden::hidden;
 
 /// Signed counts by status, in the order of [`ResourceStatus::ALL`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -22,7 +22,7 @@ impl Tally {
 
     /// The shown ones among these.
     pub fn of(resources: &HashMap<ResourceKey, Resource>) -> Self {
-        let hidden = hidden(resources);
+        let hidden = hidden_among(resources);
         let mut tally = Self::default();
         for (key, resource) in resources {
             if !hidden.contains(&(&key.resource_type, &key.resource_id)) {
@@ -51,23 +51,15 @@ impl Tally {
     }
 }
 
-/// The types and ids that are the sources of others of their type, but for those that have another
-/// source themselves: what has one was not reported under its source's id.
-pub(super) fn hidden(
+/// The types and ids of the hidden ones among these.
+pub(super) fn hidden_among(
     resources: &HashMap<ResourceKey, Resource>,
 ) -> HashSet<(&ResourceType, &ResourceId)> {
-    let others = || {
-        resources
-            .iter()
-            .filter_map(|(key, resource)| Some((key, resource.source_id.as_ref()?)))
-            .filter(|(key, source)| key.resource_id != **source)
-    };
-    let mut hidden: HashSet<_> =
-        others().map(|(key, source)| (&key.resource_type, source)).collect();
-    for (key, _) in others() {
-        hidden.remove(&(&key.resource_type, &key.resource_id));
-    }
-    hidden
+    hidden(
+        resources.iter().map(|(key, resource)| {
+            (&key.resource_type, &key.resource_id, resource.source_id.as_ref())
+        }),
+    )
 }
 
 #[cfg(test)]

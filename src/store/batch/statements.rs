@@ -6,11 +6,12 @@
 //! they are converted, and its index is used), and a text that does not fit is an error instead of
 //! a silent NULL.
 
+use crate::store::hidden::is_hidden;
 use crate::store::statement::Statement;
 
 /// A statement over a list of ids, `x.i`: what comes before the list, the table joined to it.
 macro_rules! over_ids {
-    ($act:literal, $before:literal, $joined:literal) => {
+    ($act:literal, $before:literal, $joined:expr) => {
         Statement {
             act: $act,
             postgresql: concat!(
@@ -176,16 +177,15 @@ pub(super) const RESOURCES_BY_SOURCE: Statement = over_keys!(
     "restore_resources c ON c.restore_id = x.r AND c.resource_type = x.t AND c.source_id = x.i"
 );
 
-/// How many resources of each restore stand where; one reported under its source's id is left out
-/// once another of its type carries that source, unless it has another source itself.
+/// How many resources of each restore stand where; hidden ones are left out.
 pub(super) const COUNTS: Statement = over_ids!(
     "counting resources",
-    "SELECT c.restore_id, c.status, COUNT(*) AS number FROM ",
-    "restore_resources c ON c.restore_id = x.i \
-     WHERE NOT ((c.source_id IS NULL OR c.source_id = c.resource_id) \
-     AND EXISTS (SELECT 1 FROM restore_resources o WHERE o.restore_id = c.restore_id \
-     AND o.resource_type = c.resource_type AND o.source_id = c.resource_id \
-     AND o.resource_id <> c.resource_id)) GROUP BY c.restore_id, c.status"
+    "SELECT r.restore_id, r.status, COUNT(*) AS number FROM ",
+    concat!(
+        "restore_resources r ON r.restore_id = x.i WHERE NOT ",
+        is_hidden!(),
+        " GROUP BY r.restore_id, r.status"
+    )
 );
 
 /// Expected resources by their keys.

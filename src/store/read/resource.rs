@@ -1,13 +1,13 @@
 //! A restore's resources line by line, and how many stand where.
 //!
 //! Two kinds of lines: resources that were reported, and expected ones that no resource of their
-//! type names as its source. What was reported under its source's id, and has no other source
-//! itself, is not listed once another of its type names that source.
+//! type names as its source. Hidden ones are not listed.
 
 use chrono::NaiveDateTime;
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Nullable, Text, Timestamp};
 
+use super::super::hidden::is_hidden;
 use super::super::pool::Use;
 use super::super::statement::{Statement, as_count};
 use super::super::{ResourceLine, ResourceQuery, Store, StoreError};
@@ -15,21 +15,16 @@ use super::restore::{find_in_columns, read_status};
 use super::{Shown, count};
 use crate::domain::{Counts, ResourceStatus, RestoreId};
 
-/// Another resource of its type names this one's id as its source, and this one has no other.
-const NAMED_BY_ANOTHER: &str = "((r.source_id IS NULL OR r.source_id = r.resource_id) \
-    AND EXISTS (SELECT 1 FROM restore_resources o \
-    WHERE o.restore_id = r.restore_id AND o.resource_type = r.resource_type \
-    AND o.source_id = r.resource_id AND o.resource_id <> r.resource_id))";
-
 const COUNT_RESOURCES: Statement = Statement::portable(
     "counting a restore's resources",
-    "SELECT r.status AS word, COUNT(*) AS amount FROM restore_resources r \
-     WHERE r.restore_id = ? AND NOT ((r.source_id IS NULL OR r.source_id = r.resource_id) \
-     AND EXISTS (SELECT 1 FROM restore_resources o \
-     WHERE o.restore_id = r.restore_id AND o.resource_type = r.resource_type \
-     AND o.source_id = r.resource_id AND o.resource_id <> r.resource_id)) GROUP BY r.status \
-     UNION ALL SELECT 'expected' AS word, s.expected AS amount FROM restore_states s \
-     WHERE s.restore_id = ? AND (s.transition > 0 OR s.version > 0)",
+    concat!(
+        "SELECT r.status AS word, COUNT(*) AS amount FROM restore_resources r \
+         WHERE r.restore_id = ? AND NOT ",
+        is_hidden!(),
+        " GROUP BY r.status \
+         UNION ALL SELECT 'expected' AS word, s.expected AS amount FROM restore_states s \
+         WHERE s.restore_id = ? AND (s.transition > 0 OR s.version > 0)"
+    ),
 );
 
 #[derive(QueryableByName)]
@@ -119,13 +114,14 @@ fn compose(query: &ResourceQuery) -> String {
         n if n == ResourceStatus::ALL.len() => String::new(),
         _ => format!("AND r.status IN ({})", wanted.join(", ")),
     };
+    let hidden = is_hidden!();
     let expected = if query.not_begun { "" } else { "AND 1 = 0" };
     format!(
         "SELECT 0 AS part, r.resource_type AS resource_type, r.resource_id AS place, \
          r.resource_id AS resource_id, r.source_id AS source_id, r.name AS name, \
          r.status AS status, r.reason AS reason, r.sequence AS sequence, \
          r.changed_at AS changed_at FROM restore_resources r \
-         WHERE r.restore_id = ? {reported} AND NOT {NAMED_BY_ANOTHER} \
+         WHERE r.restore_id = ? {reported} AND NOT {hidden} \
          UNION ALL SELECT 1 AS part, e.resource_type AS resource_type, e.source_id AS place, \
          NULL AS resource_id, e.source_id AS source_id, e.name AS name, \
          NULL AS status, NULL AS reason, NULL AS sequence, NULL AS changed_at \

@@ -1,13 +1,14 @@
 //! One restore, from Karbor's row and ours. Gives [`RestoreView`]s; [`super::list`] reads pages of
 //! the same rows.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use chrono::NaiveDateTime;
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Nullable, Text, Timestamp};
 
 use super::super::connection::Connection;
+use super::super::hidden::hidden;
 use super::super::karbor::KarborRules;
 use super::super::pool::Use;
 use super::super::statement::{Param, Statement, as_count};
@@ -199,12 +200,12 @@ pub(super) async fn complete(
     }
     let views = rows.into_iter().filter_map(|row| {
         let rows = resources.remove(&row.id).unwrap_or_default();
-        view(rules, row, rows)
+        view(rules, row, &rows)
     });
     Ok(views.collect())
 }
 
-fn view(rules: &KarborRules, row: RestoreRow, resources: Vec<ResourceRow>) -> Option<RestoreView> {
+fn view(rules: &KarborRules, row: RestoreRow, resources: &[ResourceRow]) -> Option<RestoreView> {
     let id = row.id.parse().ok()?;
     let shown = match row.expected {
         Some(_) => shown_of_rows(resources),
@@ -227,24 +228,18 @@ fn view(rules: &KarborRules, row: RestoreRow, resources: Vec<ResourceRow>) -> Op
     })
 }
 
-/// What the dictionaries show: not what was reported under its source's id before the new id was
-/// known, once another of its type names that source. What has another source itself is shown.
-fn shown_of_rows(rows: Vec<ResourceRow>) -> Vec<Shown> {
-    let other_source =
-        |row: &ResourceRow| row.source_id.clone().filter(|source| *source != row.resource_id);
-    let named: HashSet<(String, String)> = rows
-        .iter()
-        .filter_map(|row| Some((row.resource_type.clone(), other_source(row)?)))
-        .collect();
-    rows.into_iter()
+/// What the dictionaries show: all that is not hidden.
+fn shown_of_rows(rows: &[ResourceRow]) -> Vec<Shown> {
+    let hidden = hidden(rows.iter().map(|row| {
+        (row.resource_type.as_str(), row.resource_id.as_str(), row.source_id.as_deref())
+    }));
+    rows.iter()
+        .filter(|row| !hidden.contains(&(row.resource_type.as_str(), row.resource_id.as_str())))
         .filter_map(|row| {
-            let has_other_source = other_source(&row).is_some();
-            let key = (row.resource_type, row.resource_id);
-            if !has_other_source && named.contains(&key) {
-                return None;
-            }
-            let (resource_type, resource_id) = (key.0.parse().ok()?, key.1.parse().ok()?);
-            Some((ResourceKey { resource_type, resource_id }, read_status(&row.status), row.reason))
+            let resource_type = row.resource_type.parse().ok()?;
+            let resource_id = row.resource_id.parse().ok()?;
+            let key = ResourceKey { resource_type, resource_id };
+            Some((key, read_status(&row.status), row.reason.clone()))
         })
         .collect()
 }
@@ -305,7 +300,7 @@ mod tests {
             row("V#next", Some("new")),
         ];
         let shown: Vec<String> =
-            shown_of_rows(rows).into_iter().map(|(key, ..)| key.to_string()).collect();
+            shown_of_rows(&rows).into_iter().map(|(key, ..)| key.to_string()).collect();
         assert_eq!(shown, ["N#s1", "V#new", "V#s2", "V#next"]);
     }
 }
