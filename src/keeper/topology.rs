@@ -11,8 +11,8 @@ use tracing::{debug, info, warn};
 use crate::bell::Bell;
 use crate::transport::{Topology, Transport, TransportError};
 
-/// How often it is looked for, if no message is refused meanwhile. What is sent there meanwhile is lost, so seconds; and a look costs the
-/// broker a dozen questions.
+/// How often it is looked for, if no message is refused meanwhile. What is sent there until then is
+/// lost, so seconds; and a look costs the broker a dozen questions.
 const EVERY: Duration = Duration::from_secs(10);
 
 /// Pause after a look: a flood of refused messages rings without end.

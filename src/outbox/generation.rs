@@ -8,7 +8,7 @@
 //! unbroken run of confirmed events. What is not confirmed is published again before the position
 //! moves past it.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -244,9 +244,9 @@ impl Generation {
             debug!("notifications are published again over the next connection");
         } else {
             // Of several topics one may have refused it.
-            let keys: BTreeSet<_> =
-                self.sink.notifier.event(event).into_iter().map(|m| m.routing_key).collect();
-            let routing_key = Vec::from_iter(keys).join("`, `");
+            let messages = self.sink.notifier.event(event).into_iter();
+            let keys: Vec<_> = messages.map(|message| message.routing_key).collect();
+            let routing_key = keys.join("`, `");
             self.refusal.refused(&error, &routing_key);
             warn!(%error, routing_key, "a notification is not published; trying again");
             self.pauses.pause().await;

@@ -33,27 +33,40 @@ pub(crate) fn loads_kept(
     text: &str,
     is_kept: fn(&str) -> bool,
 ) -> Result<Map<String, Value>, serde_json::Error> {
-    let mut reader = serde_json::Deserializer::from_str(text);
-    let kept = reader.deserialize_map(KeepKeys(is_kept))?;
-    reader.end()?;
-    Ok(kept)
+    loads_built(text, |key| if is_kept(key) { Build::Value } else { Build::Nothing })
+        .map(|(read, _)| read)
 }
 
-/// Reads an object of standard JSON in which the keys that `is_nulled` names are null; what they
-/// held is checked like the rest, and never built. Whether any of them held something.
+/// Reads an object of standard JSON in which the keys that `is_nulled` names are null, whatever they
+/// held. Whether any of them held something.
 pub(crate) fn loads_nulled(
     text: &str,
     is_nulled: fn(&str) -> bool,
 ) -> Result<(Map<String, Value>, bool), serde_json::Error> {
-    let mut reader = serde_json::Deserializer::from_str(text);
-    let nulled = reader.deserialize_map(NullKeys(is_nulled))?;
-    reader.end()?;
-    Ok(nulled)
+    loads_built(text, |key| if is_nulled(key) { Build::Null } else { Build::Value })
 }
 
-struct NullKeys(fn(&str) -> bool);
+/// What becomes of a key.
+enum Build {
+    Value,
+    Null,
+    Nothing,
+}
 
-impl<'de> Visitor<'de> for NullKeys {
+fn loads_built(
+    text: &str,
+    build: impl Fn(&str) -> Build,
+) -> Result<(Map<String, Value>, bool), serde_json::Error> {
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let read = reader.deserialize_map(BuildKeys(build))?;
+    reader.end()?;
+    Ok(read)
+}
+
+/// Gives what was built, and whether anything was not.
+struct BuildKeys<F>(F);
+
+impl<'de, F: Fn(&str) -> Build> Visitor<'de> for BuildKeys<F> {
     type Value = (Map<String, Value>, bool);
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -61,39 +74,19 @@ impl<'de> Visitor<'de> for NullKeys {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let (mut read, mut any) = (Map::new(), false);
+        let (mut read, mut passed) = (Map::new(), false);
         while let Some(key) = map.next_key::<String>()? {
-            let value = if (self.0)(&key) {
-                any |= map.next_value::<Option<Passed>>()?.is_some();
-                Value::Null
-            } else {
-                map.next_value()?
-            };
-            read.insert(key, value);
-        }
-        Ok((read, any))
-    }
-}
-
-struct KeepKeys(fn(&str) -> bool);
-
-impl<'de> Visitor<'de> for KeepKeys {
-    type Value = Map<String, Value>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut kept = Map::new();
-        while let Some(key) = map.next_key::<String>()? {
-            if (self.0)(&key) {
-                kept.insert(key, map.next_value()?);
-            } else {
-                map.next_value::<Passed>()?;
+            let build = (self.0)(&key);
+            if matches!(build, Build::Value) {
+                read.insert(key, map.next_value()?);
+                continue;
+            }
+            passed |= map.next_value::<Option<Passed>>()?.is_some();
+            if matches!(build, Build::Null) {
+                read.insert(key, Value::Null);
             }
         }
-        Ok(kept)
+        Ok((read, passed))
     }
 }
 
@@ -349,7 +342,6 @@ mod tests {
 
         #[test]
         fn any_text_is_read_as_it_was_written(text in any::<String>()) {
-
             prop_assert_eq!(loads(&dumps(&text)).unwrap(), Value::from(text.clone()));
             prop_assert_eq!(loads(&dumps_compact(&text)).unwrap(), Value::from(text));
         }

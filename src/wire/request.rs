@@ -141,7 +141,7 @@ pub(crate) fn cut_context(message: &mut Map<String, Value>) {
             continue;
         }
         if let Some(Value::String(text)) = message.get_mut(key)
-            && let Cow::Owned(cut) = without_values(&without_formatting(text))
+            && let Cow::Owned(cut) = without_values(&without_formatting(text).collect::<String>())
         {
             *text = cut;
         }
@@ -200,16 +200,17 @@ pub(crate) fn told_text(text: &str) -> Option<String> {
     if is_plain && (1..=SHORT_TEXT).contains(&text.len()) {
         return Some(text.to_owned());
     }
-    short_text(&mask_passwords(&without_values(&without_formatting(text))))
+    let printable: String = without_formatting(text).collect();
+    short_text(&mask_passwords(&without_values(&printable)))
 }
 
 fn short_text(text: &str) -> Option<String> {
-    let text: String = text.chars().filter(|c| !is_formatting(*c)).take(SHORT_TEXT).collect();
+    let text: String = without_formatting(text).take(SHORT_TEXT).collect();
     (!text.is_empty()).then_some(text)
 }
 
-fn without_formatting(text: &str) -> String {
-    text.chars().filter(|c| !is_formatting(*c)).collect()
+fn without_formatting(text: &str) -> impl Iterator<Item = char> {
+    text.chars().filter(|c| !is_formatting(*c))
 }
 
 #[cfg(test)]
