@@ -103,12 +103,23 @@ fn bind(exchange: &str, queue: &str, key: &str) -> Binding {
 }
 
 fn spec(names: &Names, prefetch: u16) -> ConsumerSpec {
-    ConsumerSpec {
-        name: "test".to_owned(),
-        topology: topology(names),
-        queues: vec![names.queue.clone()],
-        prefetch,
+    spec_of(std::slice::from_ref(names), prefetch)
+}
+
+/// So many queues on one exchange.
+fn names_of_one_exchange<const N: usize>() -> [Names; N] {
+    let exchange = names().exchange;
+    std::array::from_fn(|_| Names { exchange: exchange.clone(), ..names() })
+}
+
+/// All of these queues on one channel.
+fn spec_of(all: &[Names], prefetch: u16) -> ConsumerSpec {
+    let mut topology = Topology::default();
+    for names in all {
+        topology.merge(self::topology(names));
     }
+    let queues = all.iter().map(|names| names.queue.clone()).collect();
+    ConsumerSpec { name: "test".to_owned(), topology, queues, prefetch }
 }
 
 fn message(names: &Names, body: &str) -> Message {

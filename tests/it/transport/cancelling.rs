@@ -10,15 +10,7 @@ use lapin::options::BasicGetOptions;
 use super::rabbit::{behind_proxy, channel};
 use super::*;
 
-/// So many queues on one exchange.
-fn spec_of(all: &[Names]) -> ConsumerSpec {
-    let mut topology = Topology::default();
-    for names in all {
-        topology.merge(super::topology(names));
-    }
-    let queues = all.iter().map(|names| names.queue.clone()).collect();
-    ConsumerSpec { name: "test".to_owned(), topology, queues, prefetch: 100 }
-}
+const PREFETCH: u16 = 100;
 
 /// Acknowledges all that is handed out until the end, and gives how much that was.
 async fn finish(mut consumer: Box<dyn Consumer>) -> usize {
@@ -55,15 +47,14 @@ async fn assert_rest_was_never_delivered(all: &[Names], handed_out: usize, sent:
 #[tokio::test(flavor = "multi_thread")]
 async fn while_it_attaches() {
     let direct = rabbit_at(&rabbit_url());
-    let exchange = names().exchange;
-    let all = [(); 3].map(|()| Names { exchange: exchange.clone(), ..names() });
-    let _exchange_stays = direct.publisher("test", spec_of(&all).topology);
+    let all = names_of_one_exchange::<3>();
+    let _exchange_stays = direct.publisher("test", spec_of(&all, PREFETCH).topology);
     for names in &all {
         publish_all(&direct, names, &["1", "2", "3", "4", "5"]).await;
     }
     let (proxy, url) = behind_proxy().await;
     proxy.slow(Duration::from_millis(200));
-    let consumer = rabbit_at(&url).consume(spec_of(&all));
+    let consumer = rabbit_at(&url).consume(spec_of(&all, PREFETCH));
     let attached =
         async { while direct.inspect(&all[0].queue).await.unwrap().unwrap().consumers == 0 {} };
     timeout(PATIENCE, attached).await.expect("it consumes the first queue");
@@ -75,23 +66,23 @@ async fn while_it_attaches() {
 #[tokio::test(flavor = "multi_thread")]
 async fn while_much_comes() {
     let direct = rabbit_at(&rabbit_url());
-    let exchange = names().exchange;
-    let all = [(); 4].map(|()| Names { exchange: exchange.clone(), ..names() });
+    let all = names_of_one_exchange::<4>();
     let (proxy, url) = behind_proxy().await;
-    let consumer = rabbit_at(&url).consume(spec_of(&all));
+    let consumer = rabbit_at(&url).consume(spec_of(&all, PREFETCH));
     wait_for_link(&mut consumer.acker().link(), |link| *link == Link::Up).await;
     proxy.slow(Duration::from_millis(400));
     consumer.acker().cancel().await;
 
-    let publisher = direct.publisher("test", spec_of(&all).topology);
-    let last = Names { exchange, queue: all[3].queue.clone() };
+    let publisher = direct.publisher("test", spec_of(&all, PREFETCH).topology);
+    let [.., last] = &all;
+    let last = message(last, "x");
     let ended = Arc::new(AtomicBool::new(false));
     let publishing = {
         let ended = Arc::clone(&ended);
         tokio::spawn(async move {
             let mut sent = 0;
             while !ended.load(Ordering::Relaxed) {
-                publisher.publish(message(&last, "x")).await.await.unwrap();
+                publisher.publish(last.clone()).await.await.unwrap();
                 sent += 1;
             }
             sent

@@ -238,19 +238,14 @@ async fn a_queue_deleted_under_its_consumer_is_declared_and_consumed_again() {
 async fn quorum_queues<const N: usize>(
     transport: &dyn Transport,
 ) -> ([Names; N], ConsumerSpec, Arc<dyn Publisher>) {
-    let exchange = names().exchange;
-    let all = std::array::from_fn(|_| Names { exchange: exchange.clone(), ..names() });
-    let mut topology = Topology::default();
-    for names in &all {
-        topology.merge(super::topology(names));
-    }
-    for queue in &mut topology.queues {
+    let all = names_of_one_exchange();
+    let mut spec = spec_of(&all, 10);
+    for queue in &mut spec.topology.queues {
         queue.queue_type = QueueType::Quorum;
     }
-    let publisher = transport.publisher("test", topology.clone());
+    let publisher = transport.publisher("test", spec.topology.clone());
     wait_for_link(&mut publisher.link(), |link| *link == Link::Up).await;
-    let queues = all.iter().map(|names| names.queue.clone()).collect();
-    (all, ConsumerSpec { name: "test".to_owned(), topology, queues, prefetch: 10 }, publisher)
+    (all, spec, publisher)
 }
 
 #[tokio::test]
