@@ -25,12 +25,7 @@ async fn json_of(stage: &Stage, arguments: &[&str]) -> Value {
 
 /// Waits until so many letters wait in the queue.
 async fn until_letters(stage: &Stage, count: u32) {
-    let queue = stage.dead_letter_queue();
-    eventually("letters wait", || async {
-        let depth = stage.broker.depth(&queue).await;
-        if depth == Some((count, 0)) { Ok(()) } else { Err(format!("{depth:?}")) }
-    })
-    .await;
+    stage.broker.until_depth(&stage.dead_letter_queue(), (count, 0)).await;
 }
 
 /// A worker that knows one more word for `available`.

@@ -87,11 +87,7 @@ async fn a_dead_letter_waits_for_its_queue_that_somebody_deleted() {
     let bad = Request::new("update_resource_status", json!({}));
     stage.cast(&bad).await;
 
-    eventually("the letter is kept", || async {
-        let depth = stage.broker.depth(&queue).await;
-        if depth == Some((1, 0)) { Ok(()) } else { Err(format!("{depth:?}")) }
-    })
-    .await;
+    stage.broker.until_depth(&queue, (1, 0)).await;
     let letter = stage.dead_letters().await.next("the letter").await;
     assert_eq!(letter.header("message_unique_id").as_deref(), Some(bad.unique_id()));
 }

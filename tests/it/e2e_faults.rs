@@ -232,11 +232,7 @@ async fn sigterm_while_the_database_is_silent_gives_back_what_was_taken(
     proxy.freeze();
     let update = |n| Request::resource(&restore_id, &format!("volume-{n}"), "available", None);
     stage.cast_all(&(0..50).map(update).collect::<Vec<_>>()).await;
-    eventually("all are taken", || async {
-        let depth = stage.broker.depth(&stage.topic).await;
-        if depth == Some((0, 1)) { Ok(()) } else { Err(format!("{depth:?}")) }
-    })
-    .await;
+    stage.broker.until_depth(&stage.topic, (0, 1)).await;
     worker.signal("TERM");
     assert_eq!(worker.ended().await.code(), Some(0));
 

@@ -160,17 +160,10 @@ async fn a_second_signal_ends_at_once_and_what_was_taken_is_back() {
     let stage = Stage::new(Kind::Postgresql).await;
     let mut worker = stage.worker("w1").start().await;
     let restore_id = stage.record_restore().await;
-    let queue_is = async |what: &str, expected| {
-        eventually(what, || async {
-            let depth = stage.broker.depth(&stage.topic).await;
-            if depth == Some(expected) { Ok(()) } else { Err(format!("{depth:?}")) }
-        })
-        .await;
-    };
 
     let _lock = stage.database.lock().await;
     stage.cast(&Request::resource(&restore_id, "volume-1", "available", None)).await;
-    queue_is("the update is taken", (0, 1)).await;
+    stage.broker.until_depth(&stage.topic, (0, 1)).await;
     worker.signal("TERM");
     eventually("the first signal is heeded", || async {
         let log = worker.log();
@@ -182,7 +175,7 @@ async fn a_second_signal_ends_at_once_and_what_was_taken_is_back() {
     worker.signal("TERM");
 
     assert_eq!(worker.ended().await.code(), Some(1));
-    queue_is("the update is back", (1, 0)).await;
+    stage.broker.until_depth(&stage.topic, (1, 0)).await;
 }
 
 #[tokio::test]

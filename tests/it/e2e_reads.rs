@@ -22,11 +22,7 @@ async fn a_worker_reads_after_the_writes_that_it_took_before(
         let ask = Request::new("get_restore", json!({"restore_id": restore_id}));
         stage.cast(&ask.call(&reply_q, &format!("after-{n}"), None)).await;
     }
-    eventually("all are taken", || async {
-        let depth = stage.broker.depth(&stage.topic).await;
-        if depth == Some((0, 1)) { Ok(()) } else { Err(format!("{depth:?}")) }
-    })
-    .await;
+    stage.broker.until_depth(&stage.topic, (0, 1)).await;
     drop(lock);
 
     for reply in replies.until("30 answers", |all| all.len() == 30).await {

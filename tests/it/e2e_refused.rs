@@ -4,7 +4,7 @@ use lapin::types::ShortString;
 use rstest::rstest;
 use serde_json::json;
 
-use crate::harness::{Kind, Received, Request, Stage, eventually};
+use crate::harness::{Kind, Received, Request, Stage};
 
 /// What no error text may repeat: a value that the database saw.
 const VALUE: &str = "a-value-of-the-message";
@@ -26,11 +26,7 @@ async fn a_batch_is_halved_down_to_the_message_that_the_database_refuses(
     let mut requests: Vec<_> = (0..40).map(update).collect();
     requests.insert(23, poison.clone());
     stage.cast_all(&requests).await;
-    eventually("all are taken", || async {
-        let depth = stage.broker.depth(&stage.topic).await;
-        if depth == Some((0, 1)) { Ok(()) } else { Err(format!("{depth:?}")) }
-    })
-    .await;
+    stage.broker.until_depth(&stage.topic, (0, 1)).await;
     drop(lock);
 
     let letter = dead_letters.next("the one that is refused").await;

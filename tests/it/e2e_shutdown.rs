@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rstest::rstest;
 use serde_json::json;
 
-use crate::harness::{Inbox, Kind, Received, Request, Stage, eventually};
+use crate::harness::{Inbox, Kind, Received, Request, Stage};
 
 const RESOURCES: usize = 1500;
 
@@ -117,19 +117,12 @@ async fn the_last_word_of_a_worker_that_gave_messages_back_says_so(
     let lock = stage.database.lock().await;
     let update = |n| Request::resource(&restore_id, &format!("volume-{n}"), "available", None);
     stage.cast_all(&(0..10).map(update).collect::<Vec<_>>()).await;
-    let in_queue = async |count, consumers| {
-        eventually("so many messages wait", || async {
-            let depth = stage.broker.depth(&stage.topic).await;
-            if depth == Some((count, consumers)) { Ok(()) } else { Err(format!("{depth:?}")) }
-        })
-        .await;
-    };
-    in_queue(0, 1).await;
+    stage.broker.until_depth(&stage.topic, (0, 1)).await;
 
     worker.signal("TERM");
     assert_eq!(worker.ended().await.code(), Some(0));
 
-    in_queue(10, 0).await;
+    stage.broker.until_depth(&stage.topic, (10, 0)).await;
     let log = worker.log();
     assert!(log.contains("10 messages were given back"), "{log}");
     assert!(!log.contains("everything taken is finished"), "{log}");

@@ -33,12 +33,8 @@ async fn keep_letters(stage: &Stage, count: usize) -> BTreeSet<String> {
 }
 
 async fn until_letters(stage: &Stage, count: usize) {
-    let (queue, count) = (stage.dead_letter_queue(), u32::try_from(count).expect("few"));
-    eventually("letters wait", || async {
-        let depth = stage.broker.depth(&queue).await;
-        if depth == Some((count, 0)) { Ok(()) } else { Err(format!("{depth:?}")) }
-    })
-    .await;
+    let count = u32::try_from(count).expect("few");
+    stage.broker.until_depth(&stage.dead_letter_queue(), (count, 0)).await;
 }
 
 async fn at(terminal: Terminal, stage: &Stage, arguments: &[&str]) -> Shown {

@@ -16,7 +16,8 @@ use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{Instant, timeout};
 
 use super::{
-    Inbox, PATIENCE_WITH_SERVERS, Received, Request, broker_url, eventually_within, finish, new_id,
+    Inbox, PATIENCE_WITH_SERVERS, Received, Request, broker_url, eventually, eventually_within,
+    finish, new_id,
 };
 
 /// How long a client waits before it offers again what was not taken.
@@ -268,6 +269,15 @@ impl Broker {
         .await
         .ok()?;
         Some((queue.message_count(), queue.consumer_count()))
+    }
+
+    /// Waits until so many messages wait in a queue, and it has so many consumers.
+    pub async fn until_depth(&self, queue: &str, expected: (u32, u32)) {
+        eventually(&format!("messages and consumers of `{queue}` are {expected:?}"), || async {
+            let depth = self.depth(queue).await;
+            if depth == Some(expected) { Ok(()) } else { Err(format!("{depth:?}")) }
+        })
+        .await;
     }
 }
 

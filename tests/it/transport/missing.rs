@@ -19,10 +19,9 @@ enum Deleted {
 
 /// Two queues on one exchange, declared.
 async fn declared(transport: &dyn Transport) -> (Names, Names, Topology) {
-    let first = names();
-    let second = Names { exchange: first.exchange.clone(), ..names() };
-    let mut wanted = topology(&first);
-    wanted.merge(topology(&second));
+    let both = names_of_one_exchange();
+    let wanted = spec_of(&both, 0).topology;
+    let [first, second] = both;
     let publisher = transport.publisher("test", wanted.clone());
     publisher.declare(Topology::default()).await.expect("all is declared");
     (first, second, wanted)
